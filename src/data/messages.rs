@@ -205,7 +205,9 @@ fn post_locked(
         check_bound(Some(bound), Load::from(queue.totals()).and(load), project, name)?;
     }
     let first = queue.allot_here(posted.len())?;
-    let op = Op::Post { queue: queue.number(), first, client: *client.as_bytes(), messages: posted };
+    let key = if matches!(&*posted, [one] if one.is_page()) { queue.key() } else { &[] };
+    let (number, client) = (queue.number(), *client.as_bytes());
+    let op = Op::Post { queue: number, first, client, key: key.into(), messages: posted };
     let Some(lsn) = queue.record_post(&op, load, is_last)? else { return Ok(Answer::at_once(None)) };
     let ids = (first..).take(messages.len()).map(|sequence| MessageId::new(queue.number(), sequence));
     Ok(Answer::changed(Some(ids.collect()), lsn).waking(messages.len()))

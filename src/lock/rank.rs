@@ -97,6 +97,8 @@ pub(crate) enum Rank {
     Reserve,
     /// A queue of a store that is inspected, not opened.
     Inspected,
+    /// A sync of the page files.
+    PageFileSync,
     /// The list of page files.
     PageFiles,
     /// The open page files.

@@ -78,7 +78,7 @@ pub struct Metrics {
     pub unsynced_changes: u64,
     /// Bytes of messages in memory.
     pub memory_bytes: u64,
-    /// Bytes of the journal's segments on disk.
+    /// Bytes of the journal's segments on disk, without those that wait to be used.
     pub journal_bytes: u64,
     /// Bytes of the page files.
     pub page_file_bytes: u64,

@@ -342,7 +342,7 @@ impl Contents {
             }
         }
         // A file that was there before may be all that a salvage has, should this opening be refused.
-        self.page_files.sweep(&(&self.named_files | &self.page_files.found()));
+        self.page_files.sweep(&(&self.named_files | &self.page_files.found()), &mut |_, _| false);
         self.garbage = garbage(self.page_files.bytes());
         Ok(())
     }

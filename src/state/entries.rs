@@ -77,13 +77,13 @@ mod tests {
     use crate::state::sequences::Sequences;
     use crate::storage::budget::Budget;
     use crate::storage::codec::{self, hex};
-    use crate::storage::page_files::ImageLocation;
+    use crate::storage::page_files::{Form, ImageLocation};
     use crate::storage::records;
 
     const OWNER: Owner<'_> = Owner { number: 5, key: &[0, b'q', 0, 1] };
 
     fn entry() -> PageEntry {
-        let location = ImageLocation { file: 1, offset: 2, bytes: 3, checksum: 4 };
+        let location = ImageLocation::new(1, (2, 3), 4, Form::Page);
         let mut page = Page::new(7, Content::new(&Budget::unlimited()));
         page.push(7, &IncomingMessage::sample(b"ab"));
         page.entry().at(location)

@@ -241,7 +241,7 @@ mod tests {
             envelope: b"".as_slice().into(),
             body: b"ab".as_slice().into(),
         };
-        let post = Op::Post { queue: 5, first: 9, client: [1; 16], messages: vec![posted] };
+        let post = Op::Post { queue: 5, first: 9, client: [1; 16], key: [].as_slice().into(), messages: vec![posted] };
         loaded.with(|queue| queue.apply(8, 100, &post));
         assert!(matches!(loaded.state, Activity::Active(_)), "a queue with a message is active");
         loaded.with(|queue| queue.apply(9, 200, &Op::Time));

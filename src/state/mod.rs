@@ -20,6 +20,7 @@ pub(crate) mod outbox_header;
 pub(crate) mod page;
 mod page_builder;
 pub(crate) mod page_content;
+pub(crate) mod posted;
 mod queue;
 mod reader;
 mod reasons;

@@ -28,7 +28,7 @@ use crate::storage::keys;
 use super::bucket::Bucket;
 use super::claims::Claim;
 use super::page::PageRecord;
-use super::page_content::IncomingMessage;
+pub(crate) use super::posted::Posted;
 use super::registry::SubscriptionRow;
 use super::sequences::Sequences;
 
@@ -66,6 +66,10 @@ pub(crate) enum Op<'a> {
         queue: u64,
         first: u64,
         client: [u8; 16],
+        /// The key of the queue's project and name if it is one message that is a page of its own, else empty: such a frame
+        /// is everything about the page.
+        #[serde(borrow, with = "serde_bytes")]
+        key: Cow<'a, [u8]>,
         messages: Vec<Posted<'a>>,
     },
     Claim(NewClaim<'a>),
@@ -164,6 +168,11 @@ pub(crate) enum Op<'a> {
 }
 
 impl Op<'_> {
+    /// Whether this posts one message that is a page of its own: then it is everything about the page.
+    pub(crate) fn is_page(&self) -> bool {
+        matches!(self, Self::Post { key, .. } if !key.is_empty())
+    }
+
     /// The number of the queue this is about, if it is about one.
     pub(crate) fn queue(&self) -> Option<u64> {
         match self {
@@ -220,18 +229,6 @@ impl<'a> NewQueue<'a> {
             metadata: self.metadata.into_owned().into(),
         }
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Posted<'a> {
-    pub(crate) ttl: u64,
-    pub(crate) delay: u64,
-    pub(crate) checksum: Option<[u8; 16]>,
-    /// Encoded; empty if there is none.
-    #[serde(borrow, with = "serde_bytes")]
-    pub(crate) envelope: Cow<'a, [u8]>,
-    #[serde(borrow, with = "serde_bytes")]
-    pub(crate) body: Cow<'a, [u8]>,
 }
 
 /// A claim on `taken`; the messages `moved` go to the dead-letter queue.
@@ -309,41 +306,11 @@ pub(crate) struct ImportedPage<'a> {
     pub(crate) bodies: Cow<'a, [u8]>,
 }
 
-impl Posted<'_> {
-    fn by_ref(&self) -> Posted<'_> {
-        let (envelope, body) = (Cow::Borrowed(&*self.envelope), Cow::Borrowed(&*self.body));
-        Posted { ttl: self.ttl, delay: self.delay, checksum: self.checksum, envelope, body }
-    }
-
-    /// Bytes of its body and its envelope.
-    pub(crate) fn size(&self) -> usize {
-        self.body.len().saturating_add(self.envelope.len())
-    }
-}
-
-impl<'a> IncomingMessage<'a> {
-    /// A message posted at `time`.
-    pub(crate) fn posted(time: u64, client: [u8; 16], message: &'a Posted<'_>) -> Self {
-        Self {
-            created: time,
-            // A ttl without an end is the largest number, and so is the expiry.
-            expires: time.saturating_add(message.ttl),
-            ttl: message.ttl,
-            ready_at: time.saturating_add(message.delay),
-            claim_count: 0,
-            claimed: (0, 0),
-            failure: None,
-            client,
-            checksum: message.checksum,
-            envelope: &message.envelope,
-            body: &message.body,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::posted::{PostLabel, label_of_post, read_post};
+    use crate::storage::budget::Budget;
     use crate::storage::codec;
 
     /// The bytes of an operation, as hex. A change here is a change of the format on disk.
@@ -375,8 +342,8 @@ mod tests {
             body: b"ab".as_slice().into(),
         };
         assert_eq!(
-            golden(Op::Post { queue: 5, first: 7, client: [1; 16], messages: vec![posted] }),
-            format!("fbe803050507{}013c000000026162", "01".repeat(16))
+            golden(Op::Post { queue: 5, first: 7, client: [1; 16], key: b"k".into(), messages: vec![posted] }),
+            format!("fbe803050507{}016b013c000000026162", "01".repeat(16))
         );
         let dead_letter = DeadLetter {
             created: 1,
@@ -449,5 +416,44 @@ mod tests {
         let expected = format!("fbe80316 04 000507{one}013c000000026162 0105{nine}3c1e01 0206{nine} 0306010701");
         assert_eq!(golden(Op::Batch(steps)), expected.replace(' ', ""));
         assert_eq!(golden(Op::Recall { queue: 5, address }), "fbe80315050101700171");
+    }
+
+    #[test]
+    fn the_post_of_a_message_that_is_a_page_is_the_image_of_that_page() {
+        let budget = Budget::unlimited();
+        let body = vec![b'x'; 20_000];
+        let post = |key: &'static [u8], count: usize| {
+            let posted = || Posted {
+                ttl: 60,
+                delay: 5,
+                checksum: Some([3; 16]),
+                envelope: b"".as_slice().into(),
+                body: body.as_slice().into(),
+            };
+            let messages = (0..count).map(|_| posted()).collect();
+            let op = Op::Post { queue: 5, first: 7, client: [1; 16], key: key.into(), messages };
+            let is_page = op.is_page();
+            let mut bytes = Vec::new();
+            codec::encode_into(&JournalEntry { time: 1_000, op }, &mut bytes).unwrap();
+            (bytes, is_page)
+        };
+        let (entry, is_page) = post(b"key", 1);
+        assert!(is_page);
+        assert_eq!(label_of_post(&entry), Some(PostLabel { queue: 5, first: 7, key: b"key" }));
+        let content = read_post(&budget, 5, 7, &entry).unwrap();
+        let slot = content.slot(0).unwrap();
+        assert_eq!((content.slots().len(), content.body(slot), content.checksum(slot)), (1, &*body, Some([3; 16])));
+        assert_eq!((slot.created(), slot.expires(), slot.ttl(), slot.hold), (1_000, 1_060, 60, 1_005));
+        assert_eq!((content.client(slot), slot.distance(), slot.waits()), ([1; 16], 0, true));
+
+        assert!(read_post(&budget, 5, 8, &entry).is_err() && read_post(&budget, 6, 7, &entry).is_err());
+        assert!(read_post(&budget, 5, 7, &entry[..entry.len() - 1]).is_err());
+        let (two, _) = post(b"key", 2);
+        assert!(read_post(&budget, 5, 7, &two).is_err());
+        let (small, is_page) = post(b"", 1);
+        assert!(!is_page && label_of_post(&small).is_none());
+        let mut other = Vec::new();
+        codec::encode_into(&JournalEntry { time: 1_000, op: Op::DeleteQueue { queue: 5 } }, &mut other).unwrap();
+        assert!(label_of_post(&other).is_none() && read_post(&budget, 5, 7, &other).is_err());
     }
 }

@@ -44,7 +44,7 @@ use crate::storage::budget::Budget;
 use bits::hold;
 pub(crate) use bits::{Hold, bit, bits, set_of};
 use entry::read;
-pub(crate) use entry::{FrozenPage, PageEntry, PageRecord};
+pub(crate) use entry::{FrozenPage, PageEntry, PageRecord, content_of};
 use held::{Held, Reads};
 pub(crate) use lease::Lease;
 use spread::Spread;

@@ -17,6 +17,13 @@ use crate::storage::journal::Growth;
 use crate::storage::keys;
 use crate::sync::atomic::Ordering;
 
+impl<'a> Locked<'a> {
+    /// The key of the queue's project and name.
+    pub(crate) fn key(&self) -> &'a [u8] {
+        &self.slot.key
+    }
+}
+
 impl Store {
     /// Locks the queue of that name as it is now; `None` when there is none. The caller has begun a call.
     pub(crate) fn with_queue<R>(

@@ -80,6 +80,11 @@ impl Store {
 
     /// Ends an attempt to free space.
     pub(super) fn note_attempt(&self, shortage: Shortage, outcome: &Result<()>) {
+        let is_full = outcome.as_ref().is_err_and(Error::is_full);
+        if is_full && self.journal.release_pool() {
+            // There is space now: the attempt is repeated.
+            return;
+        }
         self.admission.note(shortage, outcome);
         self.admit_waiting();
     }

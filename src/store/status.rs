@@ -197,7 +197,7 @@ impl Status {
         self.page_file_bytes
     }
 
-    /// Bytes of the journal's segments on disk.
+    /// Bytes of the journal's segments on disk, without those that wait to be used.
     pub fn journal_bytes(&self) -> u64 {
         self.journal_bytes
     }

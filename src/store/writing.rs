@@ -12,7 +12,7 @@ use crate::state::costs::{made_by, price, void_bytes};
 use crate::state::op::{Address, Op};
 use crate::state::{Freed, Queue};
 use crate::storage::codec;
-use crate::storage::journal::{Growth, frame_buffer};
+use crate::storage::journal::{Appended, FrameImage, Growth, frame_buffer};
 use crate::storage::reserve::Need;
 
 impl Store {
@@ -40,8 +40,11 @@ impl Store {
         queues.iter().try_for_each(|queue| queue.prepare(op))?;
         self.recall_all(growth, now, queues)?;
         let key_bytes = queues.iter().map(|queue| queue.key_bytes()).max().unwrap_or(0);
-        let lsn = self.append_for(key_bytes, growth, now, op)?;
+        let (lsn, frame) = self.append_page(key_bytes, growth, now, op)?;
         self.apply(lsn, now, op, queues);
+        if let (Some(frame), Op::Post { first, .. }, [queue]) = (frame, op, queues) {
+            queue.set_frame(*first, frame);
+        }
         Ok(lsn)
     }
 
@@ -83,23 +86,32 @@ impl Store {
 
     /// As [`Self::append`], for an operation on a queue whose key has `key_bytes` bytes.
     pub(super) fn append_for(&self, key_bytes: u64, growth: Growth, now: u64, op: &Op<'_>) -> Result<u64> {
+        self.append_page(key_bytes, growth, now, op).map(|(lsn, _)| lsn)
+    }
+
+    /// As [`Self::append_for`]; returns the frame too if it posts one message that is a page.
+    fn append_page(&self, key_bytes: u64, growth: Growth, now: u64, op: &Op<'_>) -> Result<(u64, Option<FrameImage>)> {
         if !self.process.is_this_as_far_as_known() {
             return Err(self.forked());
         }
         let mut frame = frame_buffer(BUFFER.take());
         codec::encode_into(&EntryRef { time: now, op }, &mut frame)?;
         let bytes = frame.len() as u64;
-        let admitted = match growth {
+        let require = || match growth {
             Growth::Frees => Ok(()),
             Growth::Leases => self.reserve.require(Need::Lease, price(op, bytes, key_bytes)),
             Growth::Grows => self.reserve.require(Need::Grow, price(op, bytes, key_bytes)),
         };
-        let appended = admitted.and_then(|()| self.journal.append(frame, growth));
+        let admitted = match require() {
+            Err(error) if error.is_full() && self.journal.release_pool() => require(),
+            admitted => admitted,
+        };
+        let appended = admitted.and_then(|()| self.journal.append(frame, growth, op.is_page()));
         if self.is_short() || self.reserve.wants_housekeeping() || self.journal.has_filled_segment() {
             // A snapshot may free space, or be due; the reserve is lengthened and synced there.
             self.signals.housekeeping();
         }
-        let (lsn, frame) = appended?;
+        let Appended { lsn, frame, image } = appended?;
         if frame.capacity() <= KEPT_BUFFER_BYTES {
             BUFFER.set(frame);
         }
@@ -110,7 +122,7 @@ impl Store {
         if self.journal.wants_spare() {
             self.signals.journal();
         }
-        Ok(lsn)
+        Ok((lsn, image))
     }
 
     /// Waits until the change `lsn` is durable as requested.

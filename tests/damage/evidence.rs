@@ -32,7 +32,11 @@ impl Evidence {
     pub(crate) fn of(files: &[(PathBuf, Vec<u8>)], stores: &Stores) -> Self {
         let mut evidence = Self::default();
         for (path, bytes) in files {
+            let is_segment = is_segment_by_another_name(path, bytes);
             for body in whole_frames(path, bytes, stores) {
+                if is_segment && is_page(body).is_none() {
+                    continue;
+                }
                 evidence.bodies.extend(numbers(body));
                 if Kind::of(path) == Kind::Journal {
                     evidence.hear(body).expect("a change in the format of changes");
@@ -95,7 +99,21 @@ impl Evidence {
     }
 }
 
-/// Skips the fields of a post.
+/// Whether a page file is a segment of the journal, whose frames are images only if they are pages.
+fn is_segment_by_another_name(path: &Path, bytes: &[u8]) -> bool {
+    Kind::of(path) == Kind::PageFile && bytes.starts_with(b"zaqarlog")
+}
+
+/// Whether a change posts one message that is a page of its own: then it has the queue's key.
+fn is_page(mut change: &[u8]) -> Option<()> {
+    let _time = integer(&mut change)?;
+    let is_post = integer(&mut change)? == POST;
+    let (_queue, _first) = (integer(&mut change)?, integer(&mut change)?);
+    skip(&mut change, 16)?;
+    (is_post && !text(&mut change)?.is_empty()).then_some(())
+}
+
+/// Skips the fields of a post in a batch.
 fn skip_post(change: &mut &[u8]) -> Option<()> {
     let (_queue, _first) = (integer(change)?, integer(change)?);
     skip(change, 16)?;
@@ -116,6 +134,7 @@ fn skip(bytes: &mut &[u8], count: usize) -> Option<()> {
 
 const DELETE_QUEUE: u64 = 3;
 const PURGE: u64 = 4;
+const POST: u64 = 5;
 const DELETE: u64 = 9;
 const UNREGISTER: u64 = 13;
 const BATCH: u64 = 22;
@@ -151,10 +170,16 @@ fn text<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 /// The bodies of the frames of a file whose checksums are right for the file's number. The frames are found one after
 /// another, and behind damage by trying every byte.
 fn whole_frames<'a>(path: &Path, bytes: &'a [u8], stores: &Stores) -> impl Iterator<Item = &'a [u8]> + 'a {
-    let (mut at, flag) = if Kind::of(path) == Kind::Journal { (64, 0) } else { (0, PAGE_FILE) };
+    let (mut at, number) = match Kind::of(path) {
+        Kind::Journal => (64, number_of(path)),
+        _ if is_segment_by_another_name(path, bytes) => {
+            (64, bytes.get(28..36).map_or(0, |number| u64::from_le_bytes(number.try_into().unwrap())))
+        }
+        _ => (0, number_of(path) | PAGE_FILE),
+    };
     let is_one = matches!(Kind::of(path), Kind::Journal | Kind::PageFile);
     let store = path.parent().and_then(Path::parent).and_then(|root| stores.get(root)).copied().unwrap_or_default();
-    let seed = crc32fast::hash(&[store.as_slice(), &(number_of(path) | flag).to_le_bytes()].concat());
+    let seed = crc32fast::hash(&[store.as_slice(), &number.to_le_bytes()].concat());
     std::iter::from_fn(move || {
         while is_one && at + 32 < bytes.len() {
             let word = |from: usize| u32::from_le_bytes(*bytes[from..].first_chunk::<4>().unwrap());

@@ -165,6 +165,7 @@ impl Life {
             for queue in QUEUES {
                 self.post(queue, 10);
             }
+            self.post_large(QUEUES[round % QUEUES.len()]);
             self.delete_some(5);
             self.pop("a", 2);
             if round % 2 == 0 {
@@ -177,10 +178,11 @@ impl Life {
         self.opened.driver().queues().delete(&none, &name("c")).unwrap();
         self.forget("c");
         self.create("c");
-        for _ in 0..12 {
+        for round in 0..12 {
             for queue in QUEUES {
                 self.post(queue, 10);
             }
+            self.post_large(QUEUES[round % QUEUES.len()]);
         }
         self.delete_some(4);
         self.step();
@@ -194,6 +196,7 @@ impl Life {
             for queue in QUEUES {
                 self.post(queue, 5);
             }
+            self.post_large("a");
             self.delete_some(9);
             self.pop("a", 1);
             self.commit();
@@ -235,6 +238,17 @@ impl Life {
 
     fn post(&mut self, queue: &'static str, count: usize) {
         let bodies = self.bodies(count);
+        self.post_bodies(queue, bodies);
+    }
+
+    /// Posts a message that is a page of its own: the frame becomes the page's image.
+    fn post_large(&mut self, queue: &'static str) {
+        let mut body = self.body();
+        body.resize(17 << 10, b'.');
+        self.post_bodies(queue, vec![body]);
+    }
+
+    fn post_bodies(&mut self, queue: &'static str, bodies: Vec<Vec<u8>>) {
         let posting = self.opened.driver().messages();
         let ids = posting.post(&Project::none(), &name(queue), CLIENT, &messages(&bodies)).unwrap();
         self.known.messages.posted(ids.into_iter().zip(bodies.into_iter().map(|body| Posted { queue, body })));

@@ -1,5 +1,6 @@
 //! The steps of a batch: changes of one or more queues in one operation.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::{Op, Posted};
@@ -31,7 +32,7 @@ impl Step<'_> {
         match self {
             Self::Post { queue, first, client, messages } => {
                 let messages = messages.iter().map(Posted::by_ref).collect();
-                Op::Post { queue: *queue, first: *first, client: *client, messages }
+                Op::Post { queue: *queue, first: *first, client: *client, key: Cow::default(), messages }
             }
             Self::Renew { queue, claim, ttl, grace, slack } => {
                 Op::RenewClaim { queue: *queue, claim: *claim, ttl: *ttl, grace: *grace, slack: *slack }

@@ -14,8 +14,8 @@ use crate::storage::page_files::{Image, ImageLocation};
 
 impl Page {
     pub(crate) fn freeze(&self) -> FrozenPage {
-        let (image, content) = (self.image().cloned(), self.content().cloned());
-        FrozenPage { first: self.first, entry: self.entry(), image, content }
+        let (image, frame, content) = (self.image().cloned(), self.frame().cloned(), self.content().cloned());
+        FrozenPage { first: self.first, entry: self.entry(), image, frame, content }
     }
 
     /// The entry; its location has no meaning while there is no image.

@@ -9,9 +9,11 @@ use super::bits::{Hold, bit, bits, hold};
 use super::spread::Spread;
 use crate::model::error::{Error, Result};
 use crate::state::page_content::{Content, MessageSlot, Owner};
+use crate::state::posted::read_post;
 use crate::state::reasons::Reasons;
 use crate::storage::budget::Budget;
-use crate::storage::page_files::{Image, ImageLocation, PageFiles};
+use crate::storage::journal::FrameImage;
+use crate::storage::page_files::{Form, Image, ImageLocation, PageFiles};
 
 /// A page's entry in the directory, as it is written to the trees and to a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +60,8 @@ pub(crate) struct FrozenPage {
     /// The location in the entry has no meaning while there is no image.
     pub(super) entry: PageEntry,
     pub(crate) image: Option<Image>,
+    /// The frame that can become the image.
+    pub(super) frame: Option<Arc<FrameImage>>,
     /// Set if it is in memory.
     pub(crate) content: Option<Arc<Content>>,
 }
@@ -95,7 +99,8 @@ impl FrozenPage {
         u64::from(self.entry.body_bytes).saturating_add(slots).saturating_add(reasons)
     }
 
-    /// Writes the page to the page files, unless its image is already in a file that stays.
+    /// Writes the page to the page files, unless its image is already in a file that stays, or can be the frame that
+    /// posted it. Returns the image, and whether it is another than before.
     pub(crate) fn write(
         &self,
         page_files: &PageFiles,
@@ -105,6 +110,9 @@ impl FrozenPage {
     ) -> Result<(Image, bool)> {
         if let Some(image) = self.image.as_ref().filter(|image| !leaving.contains(&image.location().file)) {
             return Ok((image.clone(), false));
+        }
+        if let Some(image) = self.frame.as_ref().and_then(|frame| page_files.adopt(frame, leaving)) {
+            return Ok((image, true));
         }
         let content = match (self.read(budget, owner.number), &self.image) {
             // An image that an earlier snapshot names may stay in its place, because no other copy exists. Of any other
@@ -133,6 +141,16 @@ impl FrozenPage {
     }
 }
 
+/// Reads the content of the page `first` of `queue` from its image.
+pub(crate) fn content_of(image: &Image, budget: &Arc<Budget>, queue: u64, first: u64) -> Result<Content> {
+    let bytes = image.read()?;
+    let content = match image.location().form() {
+        Form::Page => Content::read_image(budget, queue, first, &bytes),
+        Form::Post => read_post(budget, queue, first, &bytes),
+    };
+    content.map_err(|reason| image.damage(&reason).into())
+}
+
 /// Reads the content of a page from its image, and checks that it agrees with the entry.
 pub(super) fn read(
     image: Option<&Image>,
@@ -143,8 +161,7 @@ pub(super) fn read(
 ) -> Result<Arc<Content>> {
     let lost = || Error::Unavailable { reason: "a page is neither in memory nor on disk".into() };
     let image = image.ok_or_else(lost)?;
-    let content = Content::read_image(budget, queue, first, &image.read()?);
-    let content = content.map_err(|reason| image.damage(&reason))?;
+    let content = content_of(image, budget, queue, first)?;
     let sizes = (content.slots().len(), content.bodies().len());
     if sizes != (usize::from(entry.slots), entry.body_bytes as usize) || Spread::of(content.slots()) != entry.spread {
         return Err(image.damage("a page of another size than its entry says").into());

@@ -5,12 +5,18 @@ use std::sync::Arc;
 
 use crate::model::error::Error;
 use crate::state::page_content::Content;
+use crate::storage::journal::FrameImage;
 use crate::storage::page_files::Image;
 
 /// The existing copies of a page's content.
 #[derive(Debug)]
 pub(super) enum Held {
     Memory(Arc<Content>),
+    /// In memory, and in the frame that posted it, which is not an image yet.
+    Posted {
+        memory: Arc<Content>,
+        frame: Arc<FrameImage>,
+    },
     /// An image, and the content once it was read, or still is in memory.
     Image {
         image: Image,
@@ -38,7 +44,7 @@ impl Held {
 
     pub(super) fn memory_mut(&mut self) -> Option<&mut Arc<Content>> {
         match self {
-            Self::Memory(content) => Some(content),
+            Self::Memory(content) | Self::Posted { memory: content, .. } => Some(content),
             Self::Image { memory, .. } => memory.get_mut(),
         }
     }

@@ -13,7 +13,9 @@
 //! 1. The content is in memory, or there is an image, or both.
 //! 2. If both exist, they are the same: a change of the content drops the image.
 //! 3. An unwritten page does not leave memory, and neither does the only copy of a page whose image is distrusted.
-//! 4. A damaged page is not in memory. The mark is removed when the image can be read after all.
+//! 4. A page that is hot may have a frame of the journal that becomes its image when it is written, if it is still as it
+//!    was posted: a change drops the frame too.
+//! 5. A damaged page is not in memory. The mark is removed when the image can be read after all.
 //!
 //! Memory: 33 B for a page, and its content while that is in memory.
 
@@ -25,6 +27,7 @@ use super::entry::FrozenPage;
 use super::held::{Held, Reads};
 use crate::model::error::Error;
 use crate::state::page_content::Content;
+use crate::storage::journal::FrameImage;
 use crate::storage::page_files::{Image, ImageLocation};
 
 /// Where a page's content is.
@@ -43,7 +46,7 @@ pub(super) enum Residency {
 impl Page {
     pub(super) fn residency(&self) -> Residency {
         match &self.held {
-            Held::Memory(_) => Residency::Hot,
+            Held::Memory(_) | Held::Posted { .. } => Residency::Hot,
             Held::Image { memory, .. } if memory.get().is_some() => Residency::Both,
             Held::Image { .. } if self.is_damaged() => Residency::Damaged,
             Held::Image { .. } => Residency::Cold,
@@ -53,15 +56,33 @@ impl Page {
     /// The content, if it is in memory.
     pub(crate) fn content(&self) -> Option<&Arc<Content>> {
         match &self.held {
-            Held::Memory(content) => Some(content),
+            Held::Memory(content) | Held::Posted { memory: content, .. } => Some(content),
             Held::Image { memory, .. } => memory.get(),
         }
     }
 
     pub(crate) fn image(&self) -> Option<&Image> {
         match &self.held {
-            Held::Memory(_) => None,
+            Held::Memory(_) | Held::Posted { .. } => None,
             Held::Image { image, .. } => Some(image),
+        }
+    }
+
+    /// The frame that can become the image.
+    pub(super) fn frame(&self) -> Option<&Arc<FrameImage>> {
+        match &self.held {
+            Held::Posted { frame, .. } => Some(frame),
+            Held::Memory(_) | Held::Image { .. } => None,
+        }
+    }
+
+    /// Records that the frame which has just posted the page's message is everything about the page, as long as that
+    /// does not change.
+    pub(in crate::state) fn set_frame(&mut self, frame: FrameImage) {
+        if let Held::Memory(memory) = &self.held
+            && self.slots == 1
+        {
+            self.held = Held::Posted { memory: memory.clone(), frame: Arc::new(frame) };
         }
     }
 
@@ -91,8 +112,10 @@ impl Page {
 
     /// The content, for a change that makes the image outdated. `None` for a page that is not in memory.
     pub(super) fn change(&mut self) -> Option<&mut Content> {
-        if let Held::Image { memory, .. } = &mut self.held {
-            self.held = Held::Memory(memory.take()?);
+        match &mut self.held {
+            Held::Memory(_) => {}
+            Held::Posted { memory, .. } => self.held = Held::Memory(memory.clone()),
+            Held::Image { memory, .. } => self.held = Held::Memory(memory.take()?),
         }
         self.spread.take();
         self.held.memory_mut().map(Arc::make_mut)

@@ -238,7 +238,11 @@ mod tests {
                 body: b"body".as_slice().into(),
             };
             let messages = vec![posted(), posted(), posted()];
-            queue.apply(lsn, 100, &Op::Post { queue: 5, first: *first, client: [1; 16], messages });
+            queue.apply(
+                lsn,
+                100,
+                &Op::Post { queue: 5, first: *first, client: [1; 16], key: [].as_slice().into(), messages },
+            );
         }
         queue
     }

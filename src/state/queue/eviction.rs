@@ -4,6 +4,7 @@ use std::ops::Bound;
 
 use super::Queue;
 use crate::state::page::FrozenPage;
+use crate::storage::journal::FrameImage;
 use crate::storage::page_files::{Image, ImageLocation};
 
 /// The purpose for which a page is written to the page files.
@@ -90,6 +91,13 @@ impl Queue {
         // A checkpoint writes the entry with this image.
         if purpose != Purpose::Checkpoint {
             self.note_entry(first);
+        }
+    }
+
+    /// Records that the page `first` is the message that this frame has just posted.
+    pub(crate) fn set_frame(&mut self, first: u64, frame: FrameImage) {
+        if let Some(page) = self.pages.get_mut(&first) {
+            page.set_frame(frame);
         }
     }
 

@@ -344,7 +344,11 @@ mod tests {
             body: b"body".as_slice().into(),
         };
         let messages_posted = (0..messages).map(posted).collect();
-        queue.apply(2, 10, &Op::Post { queue: 5, first: 1, client: [1; 16], messages: messages_posted });
+        queue.apply(
+            2,
+            10,
+            &Op::Post { queue: 5, first: 1, client: [1; 16], key: [].as_slice().into(), messages: messages_posted },
+        );
         for message in 1..=messages {
             let claim = NewClaim {
                 queue: 5,
@@ -505,7 +509,7 @@ mod tests {
             envelope: b"".as_slice().into(),
             body: b"ab".as_slice().into(),
         };
-        Op::Post { queue: 5, first, client: [1; 16], messages: vec![posted] }
+        Op::Post { queue: 5, first, client: [1; 16], key: [].as_slice().into(), messages: vec![posted] }
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub(crate) mod commit;
 mod context;
 mod cutting;
 pub(crate) mod frame;
+mod frame_image;
 mod frequency;
 pub(crate) mod naming;
 mod rolling;
@@ -36,9 +37,11 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use commit::Commit;
 pub(crate) use context::JournalContext;
 use frame::{HEADER_BYTES, Stamp};
+pub(crate) use frame_image::{FrameImage, SegmentImages, gives_no_names};
 use frequency::SyncFrequency;
+pub(crate) use segment::Kept;
 use segments::Segments;
-pub(crate) use segments::{Kept, Start};
+pub(crate) use segments::Start;
 
 /// The effect of an operation on the store's size. On a disk that fills up, operations that grow the store are refused
 /// first, then those that neither grow nor free: in the order of the variants.
@@ -81,6 +84,16 @@ pub(crate) struct Journal {
     full_bytes: AtomicU64,
     /// The last `full_bytes` that [`Journal::has_filled_segment`] saw.
     full_noted: AtomicU64,
+}
+
+/// A frame that was written.
+#[derive(Debug)]
+pub(crate) struct Appended {
+    pub(crate) lsn: u64,
+    /// The buffer, to be used again.
+    pub(crate) frame: Vec<u8>,
+    /// The frame as a page's image, if it is a page.
+    pub(crate) image: Option<FrameImage>,
 }
 
 /// The end of the journal.
@@ -132,12 +145,13 @@ impl Journal {
         }
     }
 
-    /// Writes a frame and returns its LSN. `frame` is [`frame::begin`] followed by the body.
+    /// Writes a frame. `frame` is [`frame_buffer`] followed by the body. If the frame `is_page`, everything about one
+    /// page, it may become the page's image.
     ///
     /// # Errors
     /// `StorageFull`, with nothing written, when there is no space; `OutcomeUnknown` if the write fails; `Poisoned`
     /// after a failure.
-    pub(crate) fn append(&self, mut frame: Vec<u8>, growth: Growth) -> Result<(u64, Vec<u8>)> {
+    pub(crate) fn append(&self, mut frame: Vec<u8>, growth: Growth, is_page: bool) -> Result<Appended> {
         let checksum = frame::body_checksum(&frame)?;
         let bytes = frame.len() as u64;
         let mut tail = self.tail.lock();
@@ -158,6 +172,7 @@ impl Journal {
         let stamp = Stamp { lsn, incarnation: self.context.incarnation, synced: self.commit.synced() };
         frame::seal(&mut frame, tail.segments.live().id(), stamp, checksum);
         self.write(&mut tail, &frame)?;
+        let image = if is_page { tail.segments.live().last_as_image(bytes, checksum) } else { None };
         tail.write_ahead(self.syncs.load(Ordering::Relaxed));
         self.appended_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.appended.store(lsn, Ordering::Release);
@@ -166,7 +181,7 @@ impl Journal {
         if far && !tail.segments.has_spare() && !self.wants_spare() {
             self.wants_spare.store(true, Ordering::Release);
         }
-        Ok((lsn, frame))
+        Ok(Appended { lsn, frame, image })
     }
 
     fn write(&self, tail: &mut Tail, frame: &[u8]) -> Result<()> {

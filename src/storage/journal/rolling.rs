@@ -8,11 +8,12 @@
 //!    writing it twice would cost more.
 //! 4. Retired files are removed without the journal's lock.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::segment::{SEGMENT_HEADER_BYTES, Segment};
 use super::segments::{HeaderFields, Next, Segments, remove};
-use super::{Growth, Journal, Tail};
+use super::{Growth, Journal, SegmentImages, Tail};
 use crate::model::error::{Error, Result};
 use crate::storage::reserve::{Need, REMOVAL_SEGMENT};
 use crate::sync::atomic::Ordering;
@@ -22,10 +23,12 @@ impl Journal {
     /// to write one out. Half a segment is left for changes that do not grow the store.
     pub(super) fn keep_reserve(&self, segments: &mut Segments, bytes: u64) -> Result<()> {
         let filled = segments.live().end().saturating_add(bytes);
-        if !segments.has_spare() && filled > segments.live().capacity() / 2 {
-            let reserve = || Segment::reserve(&self.context, segments.next_number(), self.context.segment_bytes);
-            let spare = self.reserve.take_free(reserve);
-            segments.adopt(spare.inspect_err(|error| self.note_shortage(error))?);
+        if filled > segments.live().capacity() / 2 {
+            if !segments.refill(&self.context) {
+                let reserve = || Segment::reserve(&self.context, segments.next_number(), self.context.segment_bytes);
+                let spare = self.reserve.take_free(reserve);
+                segments.adopt(spare.inspect_err(|error| self.note_shortage(error))?);
+            }
             self.note_spare();
         }
         Ok(())
@@ -45,6 +48,9 @@ impl Journal {
     /// Switches to the next segment, large enough for a frame of `bytes`.
     pub(super) fn rotate(&self, tail: &mut Tail, bytes: u64, growth: Growth) -> Result<()> {
         let needed = SEGMENT_HEADER_BYTES.saturating_add(bytes);
+        if needed <= self.context.segment_bytes {
+            tail.segments.refill(&self.context);
+        }
         let next = match tail.segments.take_spare(needed) {
             Some(spare) => spare,
             None => self.make_next(&tail.segments, needed, growth)?,
@@ -95,7 +101,19 @@ impl Journal {
         if !self.wants_spare() {
             return Ok(());
         }
-        let number = self.tail.lock().segments.take_number();
+        let number = {
+            let segments = &mut self.tail.lock().segments;
+            if segments.refill(&self.context) {
+                self.note_spare();
+                Err(segments.unsynced_spare())
+            } else {
+                Ok(segments.take_number())
+            }
+        };
+        let number = match number {
+            Ok(number) => number,
+            Err(spare) => return spare.map_or(Ok(()), |spare| self.sync_spare(spare, between)),
+        };
         let (context, bytes) = (&self.context, self.context.segment_bytes);
         let reserved = self.reserve.take_free(|| Segment::reserve(context, number, bytes));
         let prepared = reserved.and_then(|segment| segment.durable(context, &[], between));
@@ -108,35 +126,88 @@ impl Journal {
         Ok(())
     }
 
+    /// Makes the directory entry of the spare durable, so that no call has to wait for that.
+    fn sync_spare(&self, spare: u64, between: &mut dyn FnMut(Duration)) -> Result<()> {
+        between(Duration::ZERO);
+        let synced = self.context.kept_directory.sync(&*self.context.disk);
+        synced.map_err(|e| Error::io("syncing the journal's directory", e))?;
+        self.tail.lock().segments.spare_is_synced(spare);
+        Ok(())
+    }
+
     /// Removes obsolete segments.
     fn sweep(&self) {
         let obsolete = self.tail.lock().segments.take_obsolete();
+        self.remove_retired(obsolete);
+    }
+
+    /// Retires the segments below number `first`. Some are kept to be used again, up to `most` together with the full ones,
+    /// with their space already written out. Returns the numbers of the others, to be
+    /// [removed](Self::remove_retired).
+    pub(crate) fn retire_below(&self, first: u64, most: usize) -> Result<Vec<u64>> {
+        let mut named = Vec::new();
+        let (recycled, obsolete) = {
+            let segments = &mut self.tail.lock().segments;
+            let mut recycled = Ok(());
+            for retired in segments.retire_below(first) {
+                named.extend(retired.second_name().cloned());
+                match recycled {
+                    Ok(()) => recycled = segments.recycle(&self.context, retired, most),
+                    Err(_) => segments.discard(retired),
+                }
+            }
+            if segments.refill(&self.context) {
+                self.note_spare();
+            }
+            self.publish_sizes(segments);
+            (recycled, segments.take_obsolete())
+        };
+        named.iter().for_each(|segment| segment.trim(&*self.context.disk));
+        match recycled {
+            Ok(()) => Ok(obsolete),
+            Err(error) => {
+                self.remove_retired(obsolete);
+                Err(error)
+            }
+        }
+    }
+
+    /// Removes the files of retired segments. Files that stay are tried again.
+    pub(crate) fn remove_retired(&self, obsolete: Vec<u64>) {
         let left = remove(&self.context, obsolete);
         if !left.is_empty() {
             self.tail.lock().segments.keep_obsolete(left);
         }
     }
 
-    /// Retires the segments below number `first`: one becomes the spare, with its space already written out; the others
-    /// are removed.
-    pub(crate) fn retire_below(&self, first: u64) -> Result<()> {
-        let recycled = {
+    /// Takes back a retired segment that is of no use as a page file any more, `from`, to be used again, if there are fewer
+    /// than `most` full ones and such; whether it did.
+    pub(crate) fn take_back(&self, segment: (&SegmentImages, &Path), most: usize) -> bool {
+        self.tail.lock().segments.take_back(&self.context, segment, most)
+    }
+
+    /// Whether a segment is there to follow the live one.
+    pub(crate) fn has_spare(&self) -> bool {
+        self.tail.lock().segments.has_spare()
+    }
+
+    /// Whether retired segments are kept to be used again.
+    pub(crate) fn has_pool(&self) -> bool {
+        self.tail.lock().segments.has_pool()
+    }
+
+    /// Gives up the retired segments that are kept to be used again, for their space; whether there were any.
+    pub(crate) fn release_pool(&self) -> bool {
+        let had_some = {
             let segments = &mut self.tail.lock().segments;
-            let mut recycled = Ok(false);
-            for retired in segments.retire_below(first) {
-                match recycled {
-                    Ok(_) => recycled = segments.recycle(&self.context, retired),
-                    Err(_) => segments.discard(retired),
-                }
-                if let Ok(true) = recycled {
-                    self.note_spare();
-                }
-            }
-            self.publish_sizes(segments);
-            recycled
+            let had_some = segments.has_pool();
+            segments.discard_pool();
+            had_some
         };
-        self.sweep();
-        recycled.map(drop)
+        if had_some {
+            self.sweep();
+        }
+        had_some
     }
 
     /// Switches to a new segment, so that a snapshot can free the live one, if that is longer than a usual segment, as

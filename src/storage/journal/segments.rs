@@ -1,19 +1,18 @@
 //! The segments of an open journal. Each segment is in one state, and each transition is a method here.
 //!
 //! ```text
-//!                     ┌──────────────────────── recycle ────────────────────────┐
-//!                     ▼                                                         │
 //!  adopt,           ┌───────┐ start  ┌──────┐ start  ┌────────┐ take_unsynced ┌────────┐
 //!  accept_prepared  │ Spare ├───────►│ Live ├───────►│ Sealed ├──────────────►│ Synced │
 //! ─────────────────►└───┬───┘ (this) └──────┘ (next) └───┬────┘               └───┬────┘
-//!                       │ start, finish                  └────┬────────────────────┘
-//!                       │                                     │ retire_below
-//!                       ▼                                     ▼
-//!                  ┌──────────┐        discard           ┌─────────┐
-//!                  │ Obsolete │◄─────────────────────────┤ Retired │
-//!                  └────┬─────┘                          └─────────┘
-//!                       │ sweep
-//!                       ▼ the file is removed
+//!           refill ▲    │ start, finish                  └────┬────────────────────┘
+//!                  │    │                                     │ retire_below
+//!            ┌─────┴──┐ │       recycle, take_back       ┌────▼────┐
+//!            │ Pooled │◄────────────────────────────────┤ Retired │
+//!            └────────┘ │                                └────┬────┘
+//!                       ▼             discard                 │
+//!                  ┌──────────┐◄──────────────────────────────┘
+//!                  │ Obsolete │ sweep: the file is removed
+//!                  └──────────┘
 //! ```
 //!
 //! | State | Meaning |
@@ -23,6 +22,7 @@
 //! | sealed | full; no sync that covers its end has begun |
 //! | synced | full; synced, or being synced by the call that took it; if that fails, the journal is poisoned |
 //! | retired | covered by a snapshot, so it is not needed and need not be synced |
+//! | pooled | retired, and kept to be the spare when there is none; under a new number, as a spare |
 //! | obsolete | takes space until it can be removed |
 //!
 //! 1. One segment is live, and at most one is spare. The spare's number is above the live one's, and that is above
@@ -31,27 +31,27 @@
 //!    for a snapshot leaves the sealed segments that the snapshot makes unnecessary, and those behind it; nothing counts
 //!    as synced by it before the snapshot counts.
 //! 3. A number is used once. The number of a file in preparation is above the live one's.
-//! 4. The directory is synced before a frame in a segment whose entry may not be durable is acknowledged.
+//! 4. The directory is synced before a frame in a segment whose entry may not be durable is acknowledged. The entry of a
+//!    spare that was pooled is made durable before it is live, if there is time.
 //! 5. The live segment is never retired.
+//! 6. A segment that has a second name, or may have got one in an earlier run, is never written again: see
+//!    [`frame_image`](super::frame_image).
 //!
 //! Cost: an append uses only the live segment; everything else is O(segments), once for each segment or each sync.
 
+mod live;
+
 use std::collections::VecDeque;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use super::context::JournalContext;
-use super::naming::SegmentId;
-use super::segment::{SEGMENT_HEADER_BYTES, Segment};
-use crate::model::error::Result;
-
-/// A segment file that a later recovery would read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Kept {
-    pub(crate) number: u64,
-    pub(crate) first_lsn: u64,
-    pub(crate) bytes: u64,
-}
+use super::frame_image::SegmentImages;
+use super::segment::{Kept, SEGMENT_HEADER_BYTES, Segment};
+use crate::model::error::{Error, Result};
+pub(super) use live::AHEAD;
+use live::Live;
 
 /// A segment written by recovery, ready to take more frames.
 #[derive(Debug)]
@@ -69,22 +69,14 @@ pub(super) struct Segments {
     spare: Option<Arc<Segment>>,
     /// The sealed and synced segments, oldest first.
     full: VecDeque<Full>,
+    /// Retired segments that become spares, oldest first.
+    pool: VecDeque<Retired>,
     obsolete: Vec<u64>,
     next_number: u64,
     /// Set if a file was created or renamed whose directory entry is not yet durable.
     directory_unsynced: bool,
-}
-
-/// The segment that frames are appended to.
-#[derive(Debug)]
-pub(super) struct Live {
-    segment: Arc<Segment>,
-    first_lsn: u64,
-    /// The offset of the next frame.
-    end: u64,
-    lean: bool,
-    /// The end of the space that was written before.
-    written: u64,
+    /// The same of the spare, as long as it is one.
+    spare_unsynced: bool,
 }
 
 #[derive(Debug)]
@@ -92,6 +84,8 @@ struct Full {
     kept: Kept,
     /// Set while the segment is sealed and not synced.
     unsynced: Option<Arc<Segment>>,
+    /// None for a segment of an earlier run: it may have a second name.
+    images: Option<Arc<SegmentImages>>,
 }
 
 /// A segment that may become live.
@@ -111,12 +105,13 @@ pub(super) struct HeaderFields {
     pub(super) synced: u64,
 }
 
-/// A segment that is not needed any more, to be recycled or discarded.
+/// A segment that the journal does not need any more, to be recycled or discarded.
 #[derive(Debug)]
 #[must_use]
 pub(super) struct Retired {
     kept: Kept,
     length_is_durable: bool,
+    images: Option<Arc<SegmentImages>>,
 }
 
 /// The files that a sync covers.
@@ -135,8 +130,17 @@ impl Segments {
         let first_lsn = kept.pop().map_or(next_lsn, |live| live.first_lsn);
         let next_number = live.number().saturating_add(1);
         let live = Live::new(Arc::new(live), first_lsn, offset, false);
-        let full = kept.into_iter().map(|kept| Full { kept, unsynced: None }).collect();
-        let segments = Self { live, spare: None, full, obsolete: Vec::new(), next_number, directory_unsynced: false };
+        let full = kept.into_iter().map(|kept| Full { kept, unsynced: None, images: None }).collect();
+        let segments = Self {
+            live,
+            spare: None,
+            full,
+            pool: VecDeque::new(),
+            obsolete: Vec::new(),
+            next_number,
+            directory_unsynced: false,
+            spare_unsynced: false,
+        };
         segments.check();
         segments
     }
@@ -171,7 +175,7 @@ impl Segments {
         debug_assert!(segment.number() >= self.next_number, "the number has been given away");
         self.next_number = segment.number().saturating_add(1);
         self.spare = Some(Arc::new(segment));
-        self.directory_unsynced = true;
+        self.spare_unsynced = true;
         self.check();
     }
 
@@ -182,6 +186,7 @@ impl Segments {
         let is_wanted = self.spare.is_none() && segment.number() > self.live.number();
         if is_wanted {
             self.spare = Some(Arc::new(segment));
+            self.spare_unsynced = false;
         } else {
             self.obsolete.push(segment.number());
         }
@@ -189,8 +194,43 @@ impl Segments {
         is_wanted
     }
 
-    /// Spare → obsolete.
+    /// Makes a pooled segment the spare, if there is none, under the next number; whether there is one then. A file that
+    /// cannot be renamed is obsolete.
+    pub(super) fn refill(&mut self, context: &JournalContext) -> bool {
+        while self.spare.is_none()
+            && let Some(Retired { kept, length_is_durable, .. }) = self.pool.pop_front()
+        {
+            match Segment::recycle(context, kept.number, self.next_number, length_is_durable) {
+                Ok(spare) => self.adopt(spare),
+                Err(_) => self.obsolete.push(kept.number),
+            }
+        }
+        self.spare.is_some()
+    }
+
+    /// The number of the spare, if its directory entry may not be durable.
+    pub(super) fn unsynced_spare(&self) -> Option<u64> {
+        self.spare.as_ref().filter(|_| self.spare_unsynced).map(|spare| spare.number())
+    }
+
+    /// The entry of `spare` is durable now, if that is still the spare.
+    pub(super) fn spare_is_synced(&mut self, spare: u64) {
+        self.spare_unsynced &= self.unsynced_spare() != Some(spare);
+    }
+
+    pub(super) fn has_pool(&self) -> bool {
+        !self.pool.is_empty()
+    }
+
+    /// Pooled → obsolete.
+    pub(super) fn discard_pool(&mut self) {
+        self.obsolete.extend(self.pool.drain(..).map(|retired| retired.kept.number));
+        self.check();
+    }
+
+    /// Spare → obsolete, and pooled → obsolete.
     pub(super) fn discard_spare(&mut self) {
+        self.discard_pool();
         self.obsolete.extend(self.spare.take().map(|spare| spare.number()));
         self.check();
     }
@@ -220,10 +260,11 @@ impl Segments {
             return Err(cause);
         }
         self.next_number = self.next_number.max(segment.number().saturating_add(1));
-        self.directory_unsynced |= !was_spare;
+        self.directory_unsynced |= !was_spare || self.spare_unsynced;
         let live = Live::new(segment, fields.first_lsn, SEGMENT_HEADER_BYTES, lean);
         let sealed = std::mem::replace(&mut self.live, live);
-        self.full.push_back(Full { kept: sealed.kept(), unsynced: Some(sealed.segment) });
+        let images = Some(sealed.segment.images().clone());
+        self.full.push_back(Full { kept: sealed.kept(), unsynced: Some(sealed.segment), images });
         self.obsolete.extend(self.spare.take().map(|spare| spare.number()));
         self.check();
         Ok(())
@@ -258,6 +299,24 @@ impl Segments {
         Some((Unsynced { directory, sealed, live: None }, next.saturating_sub(1)))
     }
 
+    /// Sealed → synced: the files with a second name.
+    pub(super) fn take_named(&mut self) -> Unsynced {
+        let named = self.full.iter_mut().filter(|full| full.images.as_ref().is_some_and(|images| images.is_named()));
+        let sealed = named.filter_map(|full| full.unsynced.take()).collect();
+        let live = Some(self.live.segment.clone()).filter(|live| live.images().is_named());
+        Unsynced { directory: std::mem::take(&mut self.directory_unsynced), sealed, live }
+    }
+
+    /// Whether a file with a second name has frames behind `synced`; up to there everything is synced. `appended` is the last
+    /// frame.
+    pub(super) fn has_unsynced_named(&self, synced: u64, appended: u64) -> bool {
+        let nexts = self.full.iter().skip(1).map(|next| next.kept.first_lsn).chain([self.live.first_lsn]);
+        let is_named = |images: &SegmentImages| images.is_named();
+        let mut full = self.full.iter().zip(nexts);
+        full.any(|(full, next)| next > synced.saturating_add(1) && full.images.as_deref().is_some_and(is_named))
+            || appended > synced && is_named(self.live.segment.images())
+    }
+
     /// Whether a sealed segment is left.
     pub(super) fn has_sealed(&self) -> bool {
         self.full.iter().any(|full| full.unsynced.is_some())
@@ -266,40 +325,74 @@ impl Segments {
     /// Sealed or synced → retired: the segments below number `first`, oldest first.
     pub(super) fn retire_below(&mut self, first: u64) -> Vec<Retired> {
         let end = self.full.iter().take_while(|full| full.kept.number < first).count();
-        let retired = self.full.drain(..end).map(|full| Retired {
+        let end = self.full.drain(..end);
+        let retired = end.inspect(|full| full.images.iter().for_each(|images| images.retire())).map(|full| Retired {
             kept: full.kept,
             length_is_durable: full.unsynced.is_none_or(|sealed| sealed.length_is_durable()),
+            images: full.images,
         });
         let retired = retired.collect();
         self.check();
         retired
     }
 
-    /// Retired → spare if there is none and the file has the usual size, otherwise obsolete. True if it is spare. The
-    /// old frames never pass for new ones, because their checksums are seeded with the old number.
+    /// Retired → pooled if that makes no more than `most` full and pooled ones, or there is no spare, if the file has the
+    /// usual size and no second name; otherwise obsolete. A pooled file has a new number: to an opening it is an unused
+    /// spare. The old frames never pass for new ones, because their checksums are seeded with the old number.
     ///
     /// # Errors
     /// That of renaming the file, which is then obsolete.
-    pub(super) fn recycle(&mut self, context: &JournalContext, retired: Retired) -> Result<bool> {
-        let Retired { kept, length_is_durable } = retired;
-        if self.spare.is_some() || kept.bytes != context.segment_bytes {
+    pub(super) fn recycle(&mut self, context: &JournalContext, mut retired: Retired, most: usize) -> Result<()> {
+        let is_usual = retired.kept.bytes == context.segment_bytes;
+        // Decided in any case: it gets no second name any more.
+        let is_free = retired.images.as_ref().is_some_and(|images| images.give_up());
+        if !is_usual || !is_free || !self.is_wanted(most) {
             self.discard(retired);
-            return Ok(false);
+            return Ok(());
         }
-        match Segment::recycle(context, kept.number, self.next_number, length_is_durable) {
-            Ok(spare) => {
-                self.adopt(spare);
-                Ok(true)
-            }
-            Err(error) => {
-                self.discard(retired);
-                Err(error)
-            }
+        let number = self.take_number();
+        if let Err(cause) = context.disk.rename(&context.path(retired.kept.number), &context.path(number)) {
+            self.discard(retired);
+            return Err(Error::io("recycling a journal segment", cause));
         }
+        retired.kept.number = number;
+        self.pool.push_back(retired);
+        self.check();
+        Ok(())
+    }
+
+    fn is_wanted(&self, most: usize) -> bool {
+        let lacks_spare = self.spare.is_none() && self.pool.is_empty();
+        lacks_spare || self.full.len().saturating_add(self.pool.len()) < most
+    }
+
+    /// A file that was retired with a second name, which is `from`, and has nothing of use any more → pooled. False if there
+    /// are enough, or if it cannot be renamed; then it keeps the name `from`.
+    pub(super) fn take_back(
+        &mut self,
+        context: &JournalContext,
+        (images, from): (&SegmentImages, &Path),
+        most: usize,
+    ) -> bool {
+        if images.size() != context.segment_bytes || !self.is_wanted(most) {
+            return false;
+        }
+        let number = self.take_number();
+        let is_back = context.disk.rename(from, &context.path(number)).is_ok();
+        if is_back {
+            let kept = Kept { number, first_lsn: 0, bytes: images.size() };
+            self.pool.push_back(Retired { kept, length_is_durable: false, images: None });
+            self.check();
+        }
+        is_back
     }
 
     /// Retired → obsolete.
     pub(super) fn discard(&mut self, retired: Retired) {
+        if let Some(images) = &retired.images {
+            // Nor does it get a second name before it is removed.
+            let _ = images.give_up();
+        }
         self.obsolete.push(retired.kept.number);
         self.check();
     }
@@ -324,6 +417,7 @@ impl Segments {
     /// Cuts off the unused end of the live segment, and makes the spare obsolete: nothing is appended any more.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         self.live.segment.truncate(self.live.end)?;
+        self.discard_pool();
         self.obsolete.extend(self.spare.take().map(|spare| spare.number()));
         self.check();
         Ok(())
@@ -377,70 +471,10 @@ impl Segments {
     }
 }
 
-impl Live {
-    fn new(segment: Arc<Segment>, first_lsn: u64, end: u64, lean: bool) -> Self {
-        let written = if segment.is_written_out() { segment.capacity() } else { end };
-        Self { segment, first_lsn, end, lean, written }
-    }
-
-    pub(super) fn number(&self) -> u64 {
-        self.segment.number()
-    }
-
-    pub(super) fn id(&self) -> SegmentId {
-        self.segment.id()
-    }
-
-    pub(super) fn capacity(&self) -> u64 {
-        self.segment.capacity()
-    }
-
-    /// The offset of the next frame.
-    pub(super) fn end(&self) -> u64 {
-        self.end
-    }
-
-    /// Whether the segment is made of the reserve.
-    pub(super) fn is_lean(&self) -> bool {
-        self.lean
-    }
-
-    pub(super) fn fits(&self, bytes: u64) -> bool {
-        self.end.saturating_add(bytes) <= self.segment.capacity()
-    }
-
-    /// Writes a frame behind the last one. After an error the next frame is written at the same offset.
-    ///
-    /// For lack of space, the beginning of the frame may be all that is written. The file can have the whole frame even
-    /// so, because its last bytes were there before. A recovery would find it, so it counts as written.
-    pub(super) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
-        let bytes = frame.len() as u64;
-        debug_assert!(self.fits(bytes), "a frame of {bytes} bytes does not fit");
-        if let Err(cause) = self.segment.write(frame, self.end)
-            && !(lacks_space(&cause) && self.segment.holds(frame, self.end)?)
-        {
-            return Err(cause);
-        }
-        self.end = self.end.saturating_add(bytes);
-        Ok(())
-    }
-
-    /// Whether the frames have reached space that was not written before.
-    pub(super) fn has_reached_unwritten(&self) -> bool {
-        self.end > self.written
-    }
-
-    /// Writes zeros to the next space. Without them each sync of a few frames changes the file's metadata, because
-    /// space that is only allocated becomes written; after them only the next sync does.
-    pub(super) fn write_ahead(&mut self) {
-        let until = self.end.saturating_add(AHEAD).min(self.capacity());
-        // Frames take the place of the zeros anyway: after an error, syncs are slower and nothing else.
-        let written = self.segment.write_zeros(self.end, until);
-        self.written = if written.is_ok() { until } else { self.capacity() };
-    }
-
-    fn kept(&self) -> Kept {
-        Kept { number: self.number(), first_lsn: self.first_lsn, bytes: self.capacity() }
+impl Retired {
+    /// The segment, if it has a second name.
+    pub(super) fn second_name(&self) -> Option<&Arc<SegmentImages>> {
+        self.images.as_ref().filter(|images| images.is_named())
     }
 }
 
@@ -455,16 +489,14 @@ impl Unsynced {
         if self.directory {
             context.kept_directory.sync(&*context.disk)?;
         }
-        self.sealed.iter().chain(&self.live).try_for_each(|segment| segment.sync())
+        self.sealed.iter().chain(&self.live).try_for_each(|segment| {
+            let end = segment.images().end();
+            segment.sync()?;
+            segment.images().note_synced(end);
+            Ok(())
+        })
     }
 }
-
-fn lacks_space(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
-/// The bytes of zeros written ahead of the frames.
-pub(super) const AHEAD: u64 = 256 << 10;
 
 /// Removes files of segments; returns the numbers of those that stay.
 pub(super) fn remove(context: &JournalContext, mut numbers: Vec<u64>) -> Vec<u64> {

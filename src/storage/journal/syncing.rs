@@ -51,6 +51,17 @@ impl Journal {
         Ok(first)
     }
 
+    /// Syncs the segments with a second name among the page files. A failure poisons the journal, because its frames are
+    /// in these files too.
+    pub(crate) fn sync_named(&self) -> Result<()> {
+        lock::check_may_wait();
+        let appended = self.appended();
+        if !self.tail.lock().segments.has_unsynced_named(self.synced(), appended) {
+            return Ok(());
+        }
+        self.lead(appended, || self.sync_taken(|segments| (segments.take_named(), self.synced())))
+    }
+
     /// Everything up to `lsn` is durable, because a snapshot that counts has it, with the segments that
     /// [`sync_for_replay`](Self::sync_for_replay) has synced.
     pub(crate) fn cover(&self, lsn: u64) {

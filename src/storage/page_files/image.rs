@@ -16,20 +16,53 @@ use crate::storage::journal::scan::Damage;
 pub(crate) struct ImageLocation {
     pub(crate) file: u64,
     pub(crate) offset: u32,
-    /// With the frame's header.
-    pub(crate) bytes: u32,
+    /// With the frame's header. The highest bit is set if the frame is one of the journal.
+    bytes: u32,
     /// CRC-32 of the image.
     pub(crate) checksum: u32,
+}
+
+/// What an image is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// The content of a page, as it was written to a page file.
+    Page,
+    /// The operation that posted the page's only message, in a segment of the journal.
+    Post,
 }
 
 impl ImageLocation {
     /// No location.
     pub(crate) const NONE: Self = Self { file: 0, offset: 0, bytes: 0, checksum: 0 };
 
+    /// A frame of so many bytes, with its header.
+    pub(crate) fn new(file: u64, (offset, bytes): (u32, u32), checksum: u32, form: Form) -> Self {
+        let flag = if form == Form::Post { OF_THE_JOURNAL } else { 0 };
+        Self { file, offset, bytes: bytes | flag, checksum }
+    }
+
+    pub(crate) fn form(self) -> Form {
+        if self.bytes & OF_THE_JOURNAL == 0 { Form::Page } else { Form::Post }
+    }
+
+    /// Bytes of the frame, with its header.
+    pub(crate) fn bytes(self) -> u32 {
+        self.bytes & !OF_THE_JOURNAL
+    }
+
+    /// Offset and bytes of the frame's body, which is the image.
+    pub(crate) fn body(self) -> (u64, usize) {
+        let header = HEADER_BYTES as u64;
+        (u64::from(self.offset).saturating_add(header), (self.bytes() as usize).saturating_sub(HEADER_BYTES))
+    }
+
     pub(crate) fn end(self) -> u64 {
-        u64::from(self.offset).saturating_add(u64::from(self.bytes))
+        u64::from(self.offset).saturating_add(u64::from(self.bytes()))
     }
 }
+
+/// No frame is as long: see `frame::MAX_BODY_BYTES`.
+const OF_THE_JOURNAL: u32 = 1 << 31;
 
 /// An image in use: its page file stays as long as the image does.
 #[derive(Debug)]
@@ -45,7 +78,7 @@ pub(crate) struct Image {
 
 impl Image {
     pub(super) fn new(page_file: Arc<PageFile>, location: ImageLocation) -> Self {
-        page_file.live.fetch_add(u64::from(location.bytes), Ordering::Relaxed);
+        page_file.live.fetch_add(u64::from(location.bytes()), Ordering::Relaxed);
         Self { page_file, offset: location.offset, bytes: location.bytes, checksum: location.checksum, proven: false }
     }
 
@@ -55,6 +88,11 @@ impl Image {
 
     pub(crate) fn is_proven(&self) -> bool {
         self.proven
+    }
+
+    /// Whether it is a frame of this run's journal that was synced. Then nothing is removed that it is a copy of.
+    pub(crate) fn is_synced_frame(&self) -> bool {
+        self.location().form() == Form::Post && self.page_file.has_synced_frame(self.location().end())
     }
 
     /// Marks the image as proven: its content is on the disk.
@@ -82,9 +120,8 @@ impl Image {
     /// # Errors
     /// `Corrupt` if the file has other bytes, `Io` if reading fails.
     pub(crate) fn read(&self) -> Result<Vec<u8>> {
-        let body = (self.bytes as usize).saturating_sub(HEADER_BYTES);
+        let (at, body) = self.location().body();
         let mut bytes = vec![0; body];
-        let at = u64::from(self.offset).saturating_add(HEADER_BYTES as u64);
         let read = self.page_file.file()?.read_at(&mut bytes, at);
         let read = read.map_err(|e| Error::file_at("reading a page of", &self.page_file.path, at, e))?;
         if read != body || crc32(&bytes) != self.checksum {
@@ -101,7 +138,7 @@ impl Image {
     pub(crate) fn will_need(&self) {
         // A hint, and no more.
         if let Ok(file) = self.page_file.file() {
-            file.will_need(u64::from(self.offset), u64::from(self.bytes));
+            file.will_need(u64::from(self.offset), u64::from(self.location().bytes()));
         }
     }
 }
@@ -116,6 +153,6 @@ impl Clone for Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        self.page_file.live.fetch_sub(u64::from(self.bytes), Ordering::Relaxed);
+        self.page_file.live.fetch_sub(u64::from(self.location().bytes()), Ordering::Relaxed);
     }
 }

@@ -11,11 +11,15 @@
 //!    later syncs return.
 //! 4. A page file's `live` is the bytes of its images in use. A page file is removed when it has none, no thread reads
 //!    it, and no snapshot refers to it.
-//! 5. The number of open page files is bounded. A file with unsynced images stays open, because only a handle that was
+//! 5. A page file may be a segment of the journal under a second name, if its frames are images: see
+//!    [`adopting`]. Nothing is appended to it here. As long as it is in the journal, the journal syncs it, so that a failure
+//!    is the journal's.
+//! 6. The number of open page files is bounded. A file with unsynced images stays open, because only a handle that was
 //!    open during the write is sure to get the error of a failed write-back.
 //!
 //! Cost: one write of the page's content for each image, one read to load it, and now and then the opening of a file.
 
+mod adopting;
 mod image;
 mod page_file;
 mod pinned;
@@ -23,16 +27,16 @@ mod pinned;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::disk::{Disk, KeptDir, REACH, list_or_empty, remove_own};
 use crate::lock::{Mutex, Rank};
 use crate::model::error::{Error, Result};
 use crate::storage::journal::naming::SegmentId;
 use crate::storage::journal::scan::Damage;
-use crate::storage::journal::{frame, frame_buffer};
+use crate::storage::journal::{SegmentImages, frame, frame_buffer};
 
-pub(crate) use image::{Image, ImageLocation};
+pub(crate) use image::{Form, Image, ImageLocation};
 use page_file::OpenFiles;
 use page_file::PageFile;
 pub(crate) use pinned::{PinnedPageFile, check_images, path};
@@ -50,9 +54,14 @@ pub(crate) struct PageFiles {
     /// A page file that has reached this size gets no more images.
     file_bytes: u64,
     list: Mutex<PageFileList>,
+    /// Held during a sync.
+    syncing: Mutex<()>,
     /// The last result of [`PageFiles::bytes`].
     bytes: AtomicU64,
     live: AtomicU64,
+    /// Whether frames of the journal become images, and whether the disk gives second names.
+    adopts: AtomicBool,
+    gives_names: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -60,6 +69,8 @@ struct PageFileList {
     all: BTreeMap<u64, Arc<PageFile>>,
     /// The page file that images are appended to.
     active: Option<Arc<PageFile>>,
+    /// The numbers here of segments with a second name, by their numbers in the journal.
+    segments: BTreeMap<u64, u64>,
     /// The numbers of all files in the folder when the page files were opened, foreign ones too.
     taken: BTreeSet<u64>,
     /// The last number that this run assigned.
@@ -111,8 +122,11 @@ impl PageFiles {
             store,
             file_bytes,
             list: Mutex::new(Rank::PageFiles, list),
+            syncing: Mutex::new(Rank::PageFileSync, ()),
             bytes,
             live,
+            adopts: AtomicBool::new(true),
+            gives_names: AtomicBool::new(true),
         })
     }
 
@@ -127,6 +141,11 @@ impl PageFiles {
     pub(crate) fn number_of(&self, path: &Path) -> Option<u64> {
         let number = page_file::parse_file_name(path.file_name()?.to_str()?)?;
         (path.parent() == Some(&self.directory)).then_some(number)
+    }
+
+    /// The id of the store.
+    pub(crate) fn store(&self) -> [u8; 16] {
+        self.store
     }
 
     /// The id that the images of a page file are bound to.
@@ -185,10 +204,10 @@ impl PageFiles {
         Ok(found)
     }
 
-    /// Syncs if many files have unsynced images: such files stay open, and one that is to be read needs a descriptor.
-    /// Called before [`write`](Self::write) by a thread that holds no lock.
-    pub(crate) fn relieve(&self) -> Result<()> {
-        if self.files.are_held() { self.sync() } else { Ok(()) }
+    /// Whether many files have unsynced images: such files stay open, and one that is to be read needs a descriptor. Then
+    /// they are synced before the next [`write`](Self::write), by a thread that holds no lock.
+    pub(crate) fn are_held(&self) -> bool {
+        self.files.are_held()
     }
 
     /// Writes an image, which `fill` appends to a buffer. No lock of the store is needed.
@@ -197,12 +216,8 @@ impl PageFiles {
         fill(&mut bytes)?;
         let checksum = frame::body_checksum(&bytes)?;
         let (page_file, offset) = self.reserve_range(bytes.len() as u64)?;
-        let location = ImageLocation {
-            file: page_file.number,
-            offset: u32::try_from(offset).unwrap_or(u32::MAX),
-            bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            checksum,
-        };
+        let place = (narrow(offset), narrow(bytes.len() as u64));
+        let location = ImageLocation::new(page_file.number, place, checksum, Form::Page);
         frame::seal(
             &mut bytes,
             page_file::id(self.store, page_file.number),
@@ -248,24 +263,36 @@ impl PageFiles {
         }
     }
 
-    /// Makes all appended images durable.
+    /// Makes all appended images durable, but for those in the journal. One thread at a time: what another is about to sync
+    /// is not durable yet.
+    ///
+    /// # Errors
+    /// That of the first file that could not be synced; the others are.
     pub(crate) fn sync(&self) -> Result<()> {
+        let _one = self.syncing.lock();
         let (unsynced, directory) = {
             let mut list = self.list.lock();
-            let unsynced = list.all.values().filter(|one| one.unsynced.swap(false, Ordering::AcqRel)).cloned();
-            (unsynced.collect::<Vec<_>>(), std::mem::take(&mut list.directory_unsynced))
+            let unsynced = list.all.values().filter(|one| one.is_unsynced()).cloned().collect::<Vec<_>>();
+            (unsynced, std::mem::take(&mut list.directory_unsynced))
         };
-        let mut synced = unsynced.iter().try_for_each(PageFile::sync);
-        if directory {
-            synced = synced.and_then(|()| self.kept_directory.sync(&*self.disk));
+        let mut synced = Ok(());
+        for page_file in &unsynced {
+            synced = synced.and(page_file.sync());
         }
-        synced.map_err(|cause| {
-            unsynced.iter().for_each(|page_file| page_file.failed.store(true, Ordering::Release));
+        let entries = if directory { self.kept_directory.sync(&*self.disk) } else { Ok(()) };
+        if entries.is_err() || synced.is_err() {
             let mut list = self.list.lock();
-            list.directory_unsynced |= directory;
+            list.directory_unsynced |= directory && entries.is_err();
             list.active = None;
-            Error::io("syncing the page files", cause)
-        })
+        }
+        synced.and(entries).map_err(|cause| Error::io("syncing the page files", cause))
+    }
+
+    /// Makes the files with these numbers durable, whoever wrote them, and their entries.
+    pub(crate) fn sync_all(&self, numbers: &BTreeSet<u64>) -> Result<()> {
+        let files: Vec<_> = numbers.iter().map(|number| self.page_file(*number)).collect::<Result<_>>()?;
+        let sync = || files.iter().try_for_each(PageFile::sync).and_then(|()| self.kept_directory.sync(&*self.disk));
+        sync().map_err(|cause| Error::io("syncing the page files", cause))
     }
 
     /// Whether images in use are in a page file whose sync has failed.
@@ -283,7 +310,7 @@ impl PageFiles {
     pub(crate) fn to_rewrite(&self, is_thorough: bool) -> BTreeSet<u64> {
         let mut list = self.list.lock();
         let to_rewrite = |page_file: &Arc<PageFile>| {
-            let (live, written) = (page_file.live.load(Ordering::Relaxed), page_file.written());
+            let (live, written) = (page_file.live(), page_file.written());
             let least = if is_thorough { written - written / 16 } else { written / 2 };
             page_file.failed.load(Ordering::Acquire) || live < least
         };
@@ -307,9 +334,10 @@ impl PageFiles {
     }
 
     /// Removes the page files that no image in memory refers to and that are not among `kept`, and those that could not
-    /// be removed before. A file that cannot be removed now is tried again later.
-    pub(crate) fn sweep(&self, kept: &BTreeSet<u64>) {
-        let swept: Vec<PathBuf> = {
+    /// be removed before. A file that cannot be removed now is tried again later. A segment of the journal is not removed if
+    /// `reuse` takes it.
+    pub(crate) fn sweep(&self, kept: &BTreeSet<u64>, reuse: &mut dyn FnMut(&Arc<SegmentImages>, &Path) -> bool) {
+        let (segments, mut swept) = {
             let mut list = self.list.lock();
             // An active file without images is removed too: it may have the part of an image that a full disk had space
             // for.
@@ -324,12 +352,18 @@ impl PageFiles {
             let numbers: Vec<u64> =
                 list.all.values().filter(|one| unused(one)).map(|page_file| page_file.number).collect();
             list.directory_unsynced |= !numbers.is_empty();
-            let mut swept = std::mem::take(&mut list.obsolete);
+            let swept = std::mem::take(&mut list.obsolete);
             let removed: Vec<_> = numbers.iter().filter_map(|number| list.all.remove(number)).collect();
-            swept.extend(removed.iter().map(|page_file| page_file.path.clone()));
+            list.segments.retain(|_, number| !numbers.contains(number));
             numbers.iter().for_each(|number| self.files.close(*number));
-            swept
+            let segments: Vec<_> = removed.iter().map(|one| (one.give_back(), one.path.clone())).collect();
+            (segments, swept)
         };
+        for (segment, path) in segments {
+            if !segment.is_some_and(|segment| reuse(&segment, &path)) {
+                swept.push(path);
+            }
+        }
         let left = swept.into_iter().filter(|path| match self.disk.remove_file(path) {
             Ok(()) => false,
             Err(cause) => cause.kind() != std::io::ErrorKind::NotFound,
@@ -371,11 +405,17 @@ impl PageFiles {
     pub(crate) fn bytes(&self) -> (u64, u64) {
         if let Some(list) = self.list.try_lock() {
             let live = |page_file: &Arc<PageFile>| page_file.live.load(Ordering::Relaxed).min(page_file.written());
-            self.bytes.store(list.all.values().map(|one| one.written()).sum(), Ordering::Relaxed);
-            self.live.store(list.all.values().map(live).sum(), Ordering::Relaxed);
+            // What is in the journal too counts there.
+            let here = || list.all.values().filter(|page_file| !page_file.is_in_journal());
+            self.bytes.store(here().map(|one| one.written()).sum(), Ordering::Relaxed);
+            self.live.store(here().map(live).sum(), Ordering::Relaxed);
         }
         (self.bytes.load(Ordering::Relaxed), self.live.load(Ordering::Relaxed))
     }
+}
+
+fn narrow(value: u64) -> u32 {
+    u32::try_from(value).unwrap_or(u32::MAX)
 }
 
 /// The damage of a page file.
@@ -414,7 +454,7 @@ mod tests {
         let page_files = page_files(&disk);
         write(&page_files, b"first");
         let image = write(&page_files, b"body");
-        assert_eq!(image.location(), ImageLocation { file: 1, offset: 37, bytes: 36, checksum: 0xdba8_0bb2 });
+        assert_eq!(image.location(), ImageLocation::new(1, (37, 36), 0xdba8_0bb2, Form::Page));
         let file = disk.read("/store/heap/0000000000000001.heap").unwrap();
         assert_eq!(hex(&file[37..]), "040000001714ec052500000000000000000000000000000000000000b20ba8db626f6479");
     }
@@ -458,12 +498,12 @@ mod tests {
         let (first, rest) = images.split_at(2);
         let (first, rest) = (first.to_vec(), rest.to_vec());
         drop(images);
-        page_files.sweep(&BTreeSet::new());
+        page_files.sweep(&BTreeSet::new(), &mut |_, _| false);
         assert_eq!(files(&disk).len(), 3, "everything is in use");
         drop(first);
-        page_files.sweep(&BTreeSet::from([1]));
+        page_files.sweep(&BTreeSet::from([1]), &mut |_, _| false);
         assert_eq!(files(&disk).len(), 3, "a snapshot names it");
-        page_files.sweep(&BTreeSet::new());
+        page_files.sweep(&BTreeSet::new(), &mut |_, _| false);
         assert_eq!(files(&disk).len(), 2);
         assert_eq!(page_files.to_rewrite(false), BTreeSet::new());
         drop(rest);

@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use crate::disk::{Disk, DiskFile};
 use crate::lock::{Mutex, Rank};
 use crate::model::error::{Error, Result};
+use crate::storage::journal::SegmentImages;
 use crate::storage::journal::frame::Stamp;
 use crate::storage::journal::naming::SegmentId;
 use crate::storage::journal::scan::Damage;
@@ -34,6 +35,8 @@ pub(crate) struct PageFile {
     pub(super) unsynced: AtomicBool,
     /// Set when a sync has failed: it is unknown which images are durable, whatever a later sync returns.
     pub(super) failed: AtomicBool,
+    /// The segment of this run's journal that it is.
+    segment: Option<Arc<SegmentImages>>,
 }
 
 impl PageFile {
@@ -42,6 +45,45 @@ impl PageFile {
         let made = Arc::new(Self { is_new: true, ..Self::new(files, path, number, 0) });
         files.keep(&made, file);
         Ok(made)
+    }
+
+    /// A segment of the journal under a second name. It may have frames that are not synced.
+    pub(super) fn of_segment(files: &Arc<OpenFiles>, path: PathBuf, number: u64, segment: &Arc<SegmentImages>) -> Self {
+        Self { is_new: true, segment: Some(segment.clone()), ..Self::new(files, path, number, 0) }
+    }
+
+    /// Whether it has images that may not be durable and that no sync of the journal covers.
+    pub(super) fn is_unsynced(&self) -> bool {
+        match &self.segment {
+            Some(segment) => segment.is_retired() && segment.synced() < self.written.load(Ordering::Acquire),
+            None => self.unsynced.load(Ordering::Acquire),
+        }
+    }
+
+    /// Records an image that ends at `end` and was written to the segment.
+    pub(super) fn reach(&self, end: u64) {
+        self.written.fetch_max(end, Ordering::AcqRel);
+    }
+
+    /// Whether the image that ends at `end` is a frame of this run's journal that a sync of the journal covers.
+    pub(super) fn has_synced_frame(&self, end: u64) -> bool {
+        self.segment.as_ref().is_some_and(|segment| segment.synced() >= end)
+    }
+
+    /// Bytes of the images in use, and of the frames that may become images of this file.
+    pub(super) fn live(&self) -> u64 {
+        let to_come = self.segment.as_ref().map_or(0, |segment| segment.live());
+        self.live.load(Ordering::Acquire).saturating_add(to_come)
+    }
+
+    /// The segment, if the journal can have it back. The caller has the list of files locked, and no image is left.
+    pub(super) fn give_back(&self) -> Option<Arc<SegmentImages>> {
+        self.segment.as_ref().filter(|segment| segment.give_back()).cloned()
+    }
+
+    /// Whether it is a part of the journal too.
+    pub(super) fn is_in_journal(&self) -> bool {
+        self.segment.as_ref().is_some_and(|segment| !segment.is_retired())
     }
 
     /// A page file of an earlier run, which is only read.
@@ -65,7 +107,8 @@ impl PageFile {
         let (unsynced, failed) = (AtomicBool::new(false), AtomicBool::new(false));
         let (writing, is_ragged) = (AtomicUsize::new(0), AtomicBool::new(false));
         let files = files.clone();
-        Self { number, path, is_new: false, files, written, writing, is_ragged, live, unsynced, failed }
+        let segment = None;
+        Self { number, path, is_new: false, files, written, writing, is_ragged, live, unsynced, failed, segment }
     }
 
     /// The open file.
@@ -81,12 +124,27 @@ impl PageFile {
         })
     }
 
+    /// Makes its images durable. After a failed sync the file is never trusted again; a file that could not be opened is as
+    /// before.
     pub(super) fn sync(self: &Arc<Self>) -> io::Result<()> {
-        self.files.get(self)?.sync_data()
+        let file = self.files.get(self)?;
+        // Cleared first: the sync may not cover an image that is written from here on.
+        self.unsynced.store(false, Ordering::Release);
+        let end = self.segment.as_ref().map_or(0, |segment| segment.end());
+        let synced = file.sync_data();
+        match &synced {
+            Ok(()) => self.segment.iter().for_each(|segment| segment.note_synced(end)),
+            Err(_) => self.failed.store(true, Ordering::Release),
+        }
+        synced
     }
 
     pub(super) fn written(&self) -> u64 {
-        self.written.load(Ordering::Acquire)
+        match &self.segment {
+            Some(segment) if segment.is_retired() => segment.size(),
+            Some(segment) => segment.end(),
+            None => self.written.load(Ordering::Acquire),
+        }
     }
 
     /// Reserves `bytes` behind all images, for one [`write`](Self::write); returns their offset. The caller has the list
@@ -224,7 +282,7 @@ impl Open {
 
 impl OpenFile {
     fn is_unsynced(&self) -> bool {
-        self.page_file.upgrade().is_some_and(|page_file| page_file.unsynced.load(Ordering::Acquire))
+        self.page_file.upgrade().is_some_and(|page_file| page_file.is_unsynced())
     }
 }
 

@@ -9,7 +9,6 @@ use super::{ImageLocation, PAGE_FILES, PageFiles, damage_at};
 use crate::disk::DiskFile;
 use crate::model::error::{Error, Result};
 use crate::storage::codec::crc32;
-use crate::storage::journal::frame::HEADER_BYTES;
 
 /// A page file that is not removed as long as this is there.
 #[derive(Debug)]
@@ -51,9 +50,9 @@ pub(crate) fn path(root: &Path, number: u64) -> std::path::PathBuf {
 pub(crate) fn check_images(file: &dyn DiskFile, path: &Path, images: &[ImageLocation]) -> Result<()> {
     let mut bytes = Vec::new();
     for image in images {
-        let at = u64::from(image.offset).saturating_add(HEADER_BYTES as u64);
+        let (at, body) = image.body();
         bytes.clear();
-        bytes.resize((image.bytes as usize).saturating_sub(HEADER_BYTES), 0);
+        bytes.resize(body, 0);
         let read = file.read_at(&mut bytes, at).map_err(|e| Error::file_at("reading a page of", path, at, e))?;
         if read != bytes.len() || crc32(&bytes) != image.checksum {
             return Err(damage_at(path, u64::from(image.offset), "a page's checksum does not match").into());

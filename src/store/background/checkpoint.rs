@@ -118,7 +118,7 @@ impl Store {
     ) -> Result<()> {
         let mut written = Vec::new();
         let outcome: Result<()> = pages.into_iter().try_for_each(|page| {
-            self.page_files.relieve()?;
+            self.relieve_page_files()?;
             let write = || page.write(&self.page_files, leaving, &self.budget, slot.owner());
             let outcome = match purpose {
                 Purpose::Snapshot => self.reserve.spend(Need::Pages, page.bytes(), write),

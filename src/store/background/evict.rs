@@ -74,7 +74,7 @@ impl Store {
         drop(queue);
         let mut written = Vec::with_capacity(pages.len());
         let outcome: Result<()> = pages.into_iter().try_for_each(|page| {
-            self.page_files.relieve()?;
+            self.relieve_page_files()?;
             let write = || page.write(&self.page_files, &BTreeSet::new(), &self.budget, slot.owner());
             let (image, _) = self.reserve.take_free(write)?;
             written.push((page, image));

@@ -70,6 +70,10 @@ impl Store {
 
     /// Whether a snapshot would free enough to be written when the store is idle.
     pub(crate) fn could_shrink(&self) -> bool {
+        self.has_much_garbage() || self.journal.has_pool()
+    }
+
+    fn has_much_garbage(&self) -> bool {
         self.garbage() > self.context.segment_bytes
     }
 
@@ -77,10 +81,12 @@ impl Store {
     pub(crate) fn shrink(&self) -> Result<()> {
         self.check_place()?;
         let mut housekeeping = self.housekeeping.lock();
-        if !self.could_shrink() {
+        self.journal.release_pool();
+        if !self.has_much_garbage() {
             return Ok(());
         }
         self.write_snapshot(&mut housekeeping)?;
+        self.journal.release_pool();
         if self.reserve.is_short() {
             // The trees would take the space that removals need.
             return Ok(());
@@ -99,6 +105,7 @@ impl Store {
     /// is tried again when the live data has halved, or when data was removed and the reserve has space for the
     /// snapshot.
     fn free_disk_space(&self, housekeeping: &mut Housekeeping) -> Result<()> {
+        self.journal.release_pool();
         // Pages that are not in the page files yet are in memory.
         let weight = self.weight().min(self.budget.used());
         let (pages, live) = self.page_files.bytes();

@@ -3,7 +3,9 @@
 //! A snapshot or a clean close, after which the journal's copy of a page is removed, names only *proven* images:
 //!
 //! 1. images that an earlier snapshot named which counted: no other copy of them exists;
-//! 2. images that were read back whole in this run, after a successful sync of their file.
+//! 2. images that were read back whole in this run, after a successful sync of their file;
+//! 3. frames of this run's journal that became images, if a sync of the journal covered them. Nothing is removed that
+//!    they were a copy of: the frame is what the journal had, in the same place.
 //!
 //! A file whose sync has failed, or that returned other bytes than were written, proves nothing any more. Its pages are
 //! written to another file. A page that cannot be read and is not in memory keeps the journal, until the page is
@@ -31,6 +33,18 @@ use crate::store::{QueueSlot, Store};
 pub(crate) type Unproven = (Arc<QueueSlot>, u64, Image);
 
 impl Store {
+    /// Syncs every image. The segments that are page files too are synced as parts of the journal: if that fails, the
+    /// journal is poisoned.
+    pub(crate) fn sync_images(&self) -> Result<()> {
+        self.journal.sync_named()?;
+        self.page_files.sync()
+    }
+
+    /// Syncs every image if the files with unsynced ones take many descriptors.
+    pub(super) fn relieve_page_files(&self) -> Result<()> {
+        if self.page_files.are_held() { self.sync_images() } else { Ok(()) }
+    }
+
     /// Reads back images whose files have just been synced. All images are checked, so that all pages that have to be
     /// written again are known at once.
     ///
@@ -40,7 +54,8 @@ impl Store {
         let mut outcome = Ok(());
         for of_queue in images.chunk_by(|(one, ..), (other, ..)| Arc::ptr_eq(one, other)) {
             for portion in of_queue.chunks(AT_ONCE) {
-                let checked: Vec<_> = portion.iter().map(|(_, first, image)| (*first, image, image.check())).collect();
+                let check = |image: &Image| if image.is_synced_frame() { Ok(()) } else { image.check() };
+                let checked: Vec<_> = portion.iter().map(|(_, first, image)| (*first, image, check(image))).collect();
                 let Some((slot, ..)) = portion.first() else { continue };
                 let mut queue = slot.lock();
                 for (first, image, check) in checked {
@@ -103,7 +118,7 @@ impl Store {
     pub(crate) fn prove_images(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         // What the snapshot does not name is read back, and everything if the snapshot cannot be read.
         let _ = self.prove_named(housekeeping);
-        let proven = || self.page_files.sync().and_then(|()| self.prove_all());
+        let proven = || self.sync_images().and_then(|()| self.prove_all());
         if proven().is_ok() && !self.page_files.is_doubtful() {
             return Ok(());
         }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::super::housekeeping::Housekeeping;
 use super::archive::FreshArchive;
@@ -20,20 +21,26 @@ use crate::sync::atomic::Ordering;
 impl Store {
     /// Writes a snapshot and frees the journal before it; on a full disk, with space of the reserve.
     pub(crate) fn write_snapshot(&self, housekeeping: &mut Housekeeping) -> Result<()> {
-        self.page_files.sweep(&housekeeping.snapshot_files);
+        self.sweep_page_files(housekeeping);
         let written = self.meters.snapshots.time_success(|| self.write_next_snapshot(housekeeping));
         if written.is_err() {
             // It may have met a page that cannot be read.
             housekeeping.untouched = None;
             // Otherwise images that were written in vain take the space that the reserve lacks.
-            self.page_files.sweep(&housekeeping.snapshot_files);
+            self.sweep_page_files(housekeeping);
         }
         self.reserve.hold_durably();
+        if self.journal.has_pool() {
+            // It is given up after a second without calls, whoever has written the snapshot.
+            self.signals.housekeeping();
+        }
         written
     }
 
     fn write_next_snapshot(&self, housekeeping: &mut Housekeeping) -> Result<()> {
         self.prove_named(housekeeping)?;
+        // A segment that stays for its images takes more space than they do.
+        self.page_files.set_adopting(!housekeeping.thorough && !self.is_short());
         let old = housekeeping.manifest.snapshot;
         let disk = &*self.context.disk;
         let mut number = housekeeping.snapshot_number.saturating_add(1);
@@ -58,9 +65,28 @@ impl Store {
             housekeeping.obsolete.push(snapshot::path(&self.root, old.number));
         }
         self.remove_obsolete(housekeeping);
-        self.journal.retire_below(segment)?;
-        self.page_files.sweep(&housekeeping.snapshot_files);
+        let retired = self.journal.retire_below(segment, self.most_segments())?;
+        // Removing large files takes long. Posts need no space of theirs if the next segment is there.
+        if self.journal.has_spare() {
+            self.admit_waiting();
+        }
+        self.journal.remove_retired(retired);
+        self.sweep_page_files(housekeeping);
         Ok(())
+    }
+
+    /// Removes page files that nothing needs; those that are segments may be used again.
+    fn sweep_page_files(&self, housekeeping: &Housekeeping) {
+        let most = self.most_segments();
+        let mut reuse = |segment: &Arc<_>, path: &_| most > 0 && self.journal.take_back((segment, path), most);
+        self.page_files.sweep(&housekeeping.snapshot_files, &mut reuse);
+    }
+
+    /// The most segments, full ones and those that are kept to be used again: none of the latter where their space is wanted,
+    /// or where nothing would give them up.
+    fn most_segments(&self) -> usize {
+        let is_kept = self.admission.background && !self.is_closed() && !self.is_short();
+        if is_kept { MOST_SEGMENTS } else { 0 }
     }
 
     /// Writes the snapshot `number` and the manifest that names it and the archive; returns its entry in the manifest, the
@@ -162,7 +188,7 @@ impl Store {
         to = to.max(self.registry.read().lsn()).max(self.last_deletion.load(Ordering::SeqCst));
         let next_queue = self.directory.read().next_number;
         // Before the snapshot can count, the images it names must be on the disk.
-        self.page_files.sync()?;
+        self.sync_images()?;
         self.prove(&unproven)?;
         drop(unproven);
         writer.finish(to, self.now(), next_queue)?;
@@ -217,6 +243,8 @@ fn weigh(record: &Record) -> u64 {
     (record.key.len() as u64).saturating_add(record.value.len() as u64).saturating_add(RECORD_BYTES)
 }
 
+/// The most full segments, together with those that are kept to be used again as long as the store is in use.
+const MOST_SEGMENTS: usize = 8;
 /// Rows of the registry encoded while it is locked.
 const ROWS_AT_ONCE: usize = 1024;
 /// Of rows with values: a few megabytes at most.

@@ -130,6 +130,7 @@ impl Salvage<'_> {
         let after = self.replay_start(&origin);
         merge.floor = after.unwrap_or(0);
         merge.facts = self.facts(&journal, merge.floor)?;
+        merge.facts.add_removed(&images.facts);
         self.load(&origin, &snapshots, &mut merge)?;
         if !matches!(origin, Origin::Trees(..)) {
             self.load_archive(&origin, &mut merge)?;

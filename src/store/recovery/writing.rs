@@ -53,6 +53,8 @@ impl Opening<'_> {
         }
         contents.registry.all(mark.from, &mut |record| writer.record(&record))?;
         self.page_files.sync()?;
+        // Nor is it known what an earlier run has synced.
+        self.page_files.sync_all(&files.named)?;
         // The snapshot replaces the journal that these pages came from.
         files.written.iter().try_for_each(Image::check)?;
         writer.finish(mark.to, contents.time, contents.next_queue)?;
@@ -74,7 +76,9 @@ impl Opening<'_> {
         let owner = Owner { number, key: &key };
         writer.record(&entries::queue(&frozen)?)?;
         for page in &frozen.pages {
-            self.page_files.relieve()?;
+            if self.page_files.are_held() {
+                self.page_files.sync()?;
+            }
             let (image, is_fresh) = page.write(&self.page_files, &new.leaving, &self.budget, owner)?;
             files.named.insert(image.location().file);
             if is_fresh {

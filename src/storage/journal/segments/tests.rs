@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::*;
 use crate::disk::{Disk, Fault, FaultError, KeptDir, Operation, SimulatedDisk};
-use crate::storage::journal::naming;
+use crate::storage::journal::{FrameImage, naming};
 
 const BYTES: u64 = 8192;
 
@@ -36,6 +36,25 @@ impl Started {
         let kept = [(1, 1), (2, 10), (3, 20)].map(|(number, first_lsn)| Kept { number, first_lsn, bytes: BYTES });
         let start = Start { live, offset: 64, next_lsn: 21, kept: kept.to_vec() };
         Self { disk, context, segments: Segments::new(start) }
+    }
+
+    /// As if this run had written the earlier segments too.
+    fn of_one_run() -> Self {
+        let mut started = Self::new();
+        for full in &mut started.segments.full {
+            full.images = Some(SegmentImages::new(full.kept.number, started.context.path(full.kept.number), BYTES));
+        }
+        started
+    }
+
+    /// Recycles a segment if there is no other one to be the next; whether it is the spare then.
+    fn recycle(&mut self, retired: Retired) -> Result<bool> {
+        self.segments.recycle(&self.context, retired, 0)?;
+        Ok(self.segments.refill(&self.context))
+    }
+
+    fn pooled(&self) -> Vec<u64> {
+        self.segments.pool.iter().map(|pooled| pooled.kept.number).collect()
     }
 
     fn made(&self, bytes: u64) -> Segment {
@@ -137,10 +156,10 @@ fn zeros_are_written_ahead_once_the_frames_reach_unwritten_space_and_change_no_f
 
 #[test]
 fn nothing_is_written_ahead_in_a_recycled_segment_nor_after_an_error() {
-    let mut started = Started::new();
+    let mut started = Started::of_one_run();
     started.go_on(30);
     let retired = started.segments.retire_below(2).into_iter().next().unwrap();
-    assert!(started.segments.recycle(&started.context, retired).unwrap());
+    assert!(started.recycle(retired).unwrap());
     let spare = started.segments.take_spare(BYTES).unwrap();
     started.start(spare, 40).unwrap();
     started.segments.live_mut().append(&[1; 100]).unwrap();
@@ -257,30 +276,166 @@ fn the_length_of_a_segment_that_was_retired_unsynced_is_not_taken_for_durable() 
     started.go_on(30);
     let unsynced = started.segments.retire_below(4).pop().unwrap();
     assert_eq!((unsynced.kept.number, unsynced.length_is_durable), (3, false));
-    started.segments.recycle(&started.context, unsynced).unwrap();
+    started.recycle(unsynced).unwrap();
     assert!(!started.segments.spare.as_ref().unwrap().length_is_durable());
     let mut started = Started::new();
     started.go_on(30);
     started.segments.take_unsynced().sync(&started.context).unwrap();
     let synced = started.segments.retire_below(4).pop().unwrap();
-    started.segments.recycle(&started.context, synced).unwrap();
+    started.recycle(synced).unwrap();
     assert!(started.segments.spare.as_ref().unwrap().length_is_durable());
 }
 
 #[test]
-fn of_those_retired_one_becomes_the_spare_and_the_rest_go() {
-    let mut started = Started::new();
+fn of_those_retired_one_becomes_the_spare_and_some_wait_to_be_it_and_the_rest_go() {
+    let mut started = Started::of_one_run();
     started.go_on(30);
     let retired = started.segments.retire_below(4);
     assert_eq!(retired.iter().map(|one| one.kept.number).collect::<Vec<_>>(), [1, 2, 3], "a sealed one too");
-    let recycled: Vec<bool> =
-        retired.into_iter().map(|one| started.segments.recycle(&started.context, one).unwrap()).collect();
-    assert_eq!(recycled, [true, false, false]);
-    assert_eq!(started.states(), (vec![4], Some(5), vec![], vec![2, 3]));
-    assert!(started.segments.directory_unsynced);
+    for one in retired {
+        started.segments.recycle(&started.context, one, 2).unwrap();
+    }
+    assert_eq!((started.states(), started.pooled()), ((vec![4], None, vec![], vec![3]), vec![5, 6]));
+    assert_eq!(started.files(), [3, 4, 5, 6], "under numbers of unused ones");
+    assert!(started.segments.refill(&started.context));
+    assert_eq!((started.states(), started.pooled()), ((vec![4], Some(7), vec![], vec![3]), vec![6]));
+    started.segments.take_unsynced().sync(&started.context).unwrap();
+    assert_eq!((started.segments.unsynced_spare(), started.segments.directory_unsynced), (Some(7), false));
     started.segments.sweep(&started.context);
-    assert_eq!(started.files(), [4, 5]);
+    assert_eq!(started.files(), [4, 6, 7]);
     assert_eq!(started.segments.full_bytes(), 0);
+    let spare = started.segments.take_spare(BYTES).unwrap();
+    started.start(spare, 40).unwrap();
+    assert!(started.segments.directory_unsynced, "its frames need the entry");
+    started.segments.take_unsynced().sync(&started.context).unwrap();
+    assert!(started.segments.refill(&started.context));
+    started.segments.spare_is_synced(7);
+    assert_eq!(started.segments.unsynced_spare(), Some(8), "another one was");
+    started.segments.spare_is_synced(8);
+    assert_eq!(started.segments.unsynced_spare(), None);
+    assert_eq!((started.states(), started.pooled()), ((vec![4, 7], Some(8), vec![], vec![]), vec![]));
+    assert_eq!(started.files(), [4, 7, 8], "above the live one");
+    let spare = started.segments.take_spare(BYTES).unwrap();
+    started.start(spare, 50).unwrap();
+    assert!(!started.segments.directory_unsynced && started.segments.unsynced_spare().is_none());
+    assert!(!started.segments.refill(&started.context), "nothing is left");
+}
+
+#[test]
+fn a_segment_of_an_earlier_run_or_with_a_second_name_is_not_written_again() {
+    let mut started = Started::new();
+    let heap = Path::new("/heap");
+    started.disk.create_dir_all(heap).unwrap();
+    started.go_on(30);
+    started.segments.live_mut().append(b"frame").unwrap();
+    let frame = started.segments.live().last_as_image(5, 0).unwrap();
+    assert_eq!((frame.segment().number(), frame.offset, frame.bytes), (4, 64, 5));
+    assert!(frame.name_segment(&started.disk, &heap.join("named")).unwrap());
+    assert!(started.segments.has_unsynced_named(0, 1));
+    started.go_on(40);
+    let retired: Vec<Retired> = started.segments.retire_below(5);
+    assert_eq!(retired.len(), 4);
+    for one in retired {
+        // Segment 3 is the first of this run, and the spare from then on.
+        let is_free = one.kept.number >= 3;
+        assert_eq!(started.recycle(one).unwrap(), is_free);
+    }
+    started.segments.sweep(&started.context);
+    assert_eq!(started.disk.read(heap.join("named")).unwrap()[64..69], *b"frame");
+    assert_eq!(started.states(), (vec![5], Some(7), vec![], vec![]));
+}
+
+#[test]
+fn a_segment_without_images_is_taken_back_once_it_is_retired_and_no_frame_can_become_one() {
+    let mut started = Started::new();
+    let named = Path::new("/named");
+    started.segments.live_mut().append(b"frame").unwrap();
+    let frame = started.segments.live().last_as_image(5, 0).unwrap();
+    assert!(frame.name_segment(&started.disk, named).unwrap());
+    let images = frame.segment().clone();
+    started.go_on(30);
+    drop(frame);
+    assert!(!images.give_back(), "the journal has it");
+    let retired = started.segments.retire_below(4).pop().unwrap();
+    assert!(!started.recycle(retired).unwrap(), "it has a second name");
+    started.segments.sweep(&started.context);
+    let late = FrameImage::new(&images, 64, 5, 0).unwrap();
+    assert!(!images.give_back(), "a frame may become an image");
+    drop(late);
+    assert!(images.give_back());
+    let late = FrameImage::new(&images, 64, 5, 0).unwrap();
+    assert!(!late.name_segment(&started.disk, Path::new("/again")).unwrap(), "it is given back");
+
+    assert!(started.segments.take_back(&started.context, (&images, named), 1));
+    assert_eq!((started.pooled(), started.files()), (vec![5], vec![1, 2, 4, 5]));
+    assert!(!started.disk.exists(named).unwrap());
+    assert!(started.segments.refill(&started.context));
+    let spare = started.segments.take_spare(BYTES).unwrap();
+    started.start(spare, 40).unwrap();
+    started.segments.live_mut().append(b"other").unwrap();
+    assert_eq!(started.states(), (vec![4, 6], None, vec![4], vec![]));
+    assert_eq!(started.disk.read(started.context.path(6)).unwrap()[64..69], *b"other");
+}
+
+#[test]
+fn a_segment_is_not_taken_back_where_there_are_enough_or_it_has_another_size() {
+    let mut started = Started::of_one_run();
+    started.adopt();
+    started.disk.write("/named", "x").unwrap();
+    let images = |bytes: u64| SegmentImages::new(9, "/journal/0000000000000009.journal".into(), bytes);
+    let mut take = |bytes: u64, most: usize| {
+        started.segments.take_back(&started.context, (&images(bytes), Path::new("/named")), most)
+    };
+    assert!(!take(BYTES, 2), "two full ones are enough");
+    assert!(!take(BYTES / 2, 9));
+    assert!(take(BYTES, 3));
+    assert_eq!(started.pooled(), [5]);
+}
+
+#[test]
+fn a_segment_that_is_recycled_gets_no_second_name() {
+    let mut started = Started::new();
+    started.segments.live_mut().append(b"frame").unwrap();
+    let frame = started.segments.live().last_as_image(5, 0).unwrap();
+    started.go_on(30);
+    let retired = started.segments.retire_below(4).pop().unwrap();
+    assert!(started.recycle(retired).unwrap());
+    assert!(!frame.name_segment(&started.disk, Path::new("/journal/named")).unwrap());
+    assert_eq!(started.files(), [1, 2, 4, 6], "segment 3 is segment 6 now");
+}
+
+#[test]
+fn the_segments_with_a_second_name_are_synced_and_no_others() {
+    let mut started = Started::new();
+    started.segments.live_mut().append(&[7; 200]).unwrap();
+    let frame = started.segments.live().last_as_image(200, 0).unwrap();
+    assert!(frame.is_worth_keeping(0));
+    started.go_on(30);
+    started.go_on(40);
+    assert!(frame.name_segment(&started.disk, Path::new("/journal/named")).unwrap());
+    // Until the sync of a file that another thread has taken is over, it is not synced.
+    let in_flight = started.segments.take_oldest_unsynced();
+    assert!(started.segments.has_unsynced_named(28, 50));
+    started.segments.full[2].unsynced = in_flight.unwrap().0.sealed.pop();
+    let taken = started.segments.take_named();
+    assert_eq!(taken.sealed.iter().map(|segment| segment.number()).collect::<Vec<_>>(), [3]);
+    assert!(taken.live.is_none() && !started.segments.has_unsynced_named(29, 50));
+    assert_eq!(started.states().2, [4], "nobody asked for the other one");
+}
+
+#[test]
+fn half_of_the_frames_make_a_segment_worth_keeping() {
+    let mut started = Started::new();
+    for _ in 0..4 {
+        started.segments.live_mut().append(&[7; 100]).unwrap();
+    }
+    let frames: Vec<FrameImage> = (0..2).map(|_| started.segments.live().last_as_image(100, 0).unwrap()).collect();
+    assert!(!frames[0].is_worth_keeping(0), "200 of 464 bytes");
+    let third = started.segments.live().last_as_image(100, 0).unwrap();
+    assert!(third.is_worth_keeping(0));
+    drop(frames);
+    assert!(!third.is_worth_keeping(0));
+    assert!(third.is_worth_keeping(200), "with the images that there are");
 }
 
 #[test]
@@ -293,18 +448,18 @@ fn the_live_segment_is_never_retired() {
 
 #[test]
 fn a_retired_segment_of_another_size_or_that_cannot_be_renamed_is_obsolete() {
-    let mut started = Started::new();
+    let mut started = Started::of_one_run();
     let small = started.made(BYTES / 2);
     started.start(Next::Made(small), 30).unwrap();
     started.go_on(40);
     let mut retired = started.segments.retire_below(5).into_iter().rev();
-    assert!(!started.segments.recycle(&started.context, retired.next().unwrap()).unwrap(), "segment 4 is small");
+    assert!(!started.recycle(retired.next().unwrap()).unwrap(), "segment 4 is small");
     started.disk.inject(Fault::on(Operation::Rename));
-    started.segments.recycle(&started.context, retired.next().unwrap()).unwrap_err();
+    started.recycle(retired.next().unwrap()).unwrap_err();
     assert_eq!(started.states(), (vec![5], None, vec![], vec![4, 3]));
     started.segments.discard(retired.next().unwrap());
-    assert!(started.segments.recycle(&started.context, retired.next().unwrap()).unwrap());
-    assert_eq!(started.states(), (vec![5], Some(6), vec![], vec![4, 3, 2]));
+    assert!(started.recycle(retired.next().unwrap()).unwrap());
+    assert_eq!(started.states(), (vec![5], Some(8), vec![], vec![4, 3, 2]));
 }
 
 #[test]

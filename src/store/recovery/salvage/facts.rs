@@ -33,6 +33,30 @@ impl Facts {
         self.note_op(&entry.op, above);
     }
 
+    /// Adds the deletions of single messages in a frame, whatever its place among the others: they are for good.
+    pub(super) fn note_deletions(&mut self, body: &[u8]) {
+        let Ok(entry) = codec::decode::<JournalEntry<'_>>(body) else { return };
+        match &entry.op {
+            op @ (Op::Delete { .. } | Op::Pop { .. }) => self.note_op(op, false),
+            Op::Claim(claim) => self.removed.entry(claim.queue).or_default().insert_all(&claim.moved),
+            Op::Batch(steps) | Op::Bookmark(Bookmarked { steps, .. }) => {
+                for step in steps {
+                    if let op @ Op::Delete { .. } = step.alone() {
+                        self.note_op(&op, false);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds the removals of `other`.
+    pub(super) fn add_removed(&mut self, other: &Self) {
+        for (queue, ranges) in &other.removed {
+            self.removed.entry(*queue).or_default().unite(ranges, &(0..u64::MAX));
+        }
+    }
+
     fn note_op(&mut self, op: &Op<'_>, above: bool) {
         match op {
             Op::CreateQueue(new) | Op::Register { new, .. } => self.create(new),
@@ -152,7 +176,7 @@ mod tests {
             body: b"body".as_slice().into(),
         };
         let messages = vec![posted(), posted()];
-        queue.apply(2, 10, &Op::Post { queue: 5, first: 3, client: [1; 16], messages });
+        queue.apply(2, 10, &Op::Post { queue: 5, first: 3, client: [1; 16], key: [].as_slice().into(), messages });
         let page = queue.pages().values().next().unwrap().freeze();
         let content = page.content.clone().unwrap();
         let bodies = content.bodies().to_vec().into();

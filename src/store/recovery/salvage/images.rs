@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::reading::{self, frames};
+use super::facts::Facts;
+use super::reading::{self, FoundFrame, frames};
 use crate::disk::Disk;
 use crate::model::error::Result;
 use crate::state::page_content::label_of;
+use crate::state::posted::{PostLabel, label_of_post};
 use crate::storage::codec::crc32;
-use crate::storage::journal::frame::HEADER_BYTES;
+use crate::storage::journal::naming::SegmentId;
 use crate::storage::journal::scan::Damage;
-use crate::storage::page_files::{self, ImageLocation, PageFiles};
+use crate::storage::journal::segment::{self, SEGMENT_HEADER_BYTES};
+use crate::storage::page_files::{self, Form, ImageLocation, PageFiles};
 
 /// A page image that is whole.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +32,8 @@ pub(super) struct Images {
     queues: BTreeMap<u64, Vec<FoundImage>>,
     keys: BTreeMap<u64, Vec<u8>>,
     whole: BTreeSet<(u64, u32)>,
+    /// The deletions in segments that are page files.
+    pub(super) facts: Facts,
     pub(super) damages: Vec<Damage>,
     /// Bytes that are not an image. They count as damage only if images are missing.
     pub(super) rubble: Vec<Damage>,
@@ -50,14 +55,16 @@ impl Images {
     fn read_page_file(&mut self, disk: &dyn Disk, page_files: &PageFiles, number: u64, path: PathBuf) -> Result<()> {
         let Some(file) = reading::read(disk, &path)? else { return Ok(()) };
         self.damages.extend(file.damages(&path));
+        if let Some(id) = segment::id_of(&file.bytes, page_files.store()) {
+            self.find_posts(number, &file.bytes, id);
+            return Ok(());
+        }
         let mut end = 0;
         for found in frames(&file.bytes, page_files.frame_id(number), 0) {
             let lies_here = u64::try_from(found.offset) == Ok(found.stamp.lsn);
             let Some(label) = label_of(found.body).ok().filter(|_| lies_here) else { continue };
-            let bytes = u32::try_from(found.body.len().saturating_add(HEADER_BYTES)).unwrap_or(u32::MAX);
-            let offset = u32::try_from(found.offset).unwrap_or(u32::MAX);
-            let location = ImageLocation { file: number, offset, bytes, checksum: crc32(found.body) };
-            self.whole.insert((number, offset));
+            let location = location_of(number, &found, Form::Page);
+            self.whole.insert((number, location.offset));
             self.keys.entry(label.queue).or_insert(label.key);
             let one = FoundImage { location, first: label.first, last: label.last, live: label.live };
             self.queues.entry(label.queue).or_default().push(one);
@@ -72,7 +79,18 @@ impl Images {
         Ok(())
     }
 
-    /// Whether the image at that location is whole.
+    /// Finds the images in a segment of the journal: its posts of one large message.
+    fn find_posts(&mut self, number: u64, bytes: &[u8], id: SegmentId) {
+        for found in frames(bytes, id, usize::try_from(SEGMENT_HEADER_BYTES).unwrap_or(64)) {
+            self.facts.note_deletions(found.body);
+            let Some(PostLabel { queue, first, key }) = label_of_post(found.body) else { continue };
+            self.keys.entry(queue).or_insert_with(|| key.to_vec());
+            let one = FoundImage { location: location_of(number, &found, Form::Post), first, last: first, live: 1 };
+            self.queues.entry(queue).or_default().push(one);
+        }
+    }
+
+    /// Whether the image at that location in a page file is whole.
     pub(super) fn is_whole(&self, location: ImageLocation) -> bool {
         self.whole.contains(&(location.file, location.offset))
     }
@@ -116,6 +134,12 @@ impl Images {
         let queue = self.queues.keys().next_back().copied().unwrap_or(0);
         self.queues.values().flatten().map(|one| one.last).max().unwrap_or(0).max(queue)
     }
+}
+
+fn location_of(file: u64, found: &FoundFrame<'_>, form: Form) -> ImageLocation {
+    let narrow = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+    let place = (narrow(found.offset), narrow(found.end().saturating_sub(found.offset)));
+    ImageLocation::new(file, place, crc32(found.body), form)
 }
 
 /// Adds a damage to the list, without duplicates.

@@ -23,13 +23,14 @@ use crate::model::error::{Error, Result};
 use crate::model::{Project, QueueName};
 use crate::state::entries::QueueRecord;
 use crate::state::op::{Bookmarked, DeadLetter, JournalEntry, NewClaim, NewQueue, Op, Posted, Step};
+use crate::state::page::content_of;
 use crate::state::page_content::{Content, IncomingMessage, MessageSlot};
 use crate::state::{Contents, Description, LoadedQueue, Page, PageEntry, Queue};
 use crate::storage::budget::Budget;
 use crate::storage::codec;
 use crate::storage::journal::scan::Damage;
 use crate::storage::keys;
-use crate::storage::page_files::PageFiles;
+use crate::storage::page_files::{Form, ImageLocation, PageFiles};
 use crate::storage::records;
 
 /// The state on its way.
@@ -123,7 +124,7 @@ impl<'a> Merge<'a> {
         };
         self.ensure(queue);
         self.page_files.pass_over(entry.location.file);
-        if !self.images.is_whole(entry.location) {
+        if !self.is_whole(entry.location)? {
             return Ok(self.miss(queue, first, &entry).map_err(Into::into));
         }
         let image = self.page_files.image(entry.location)?;
@@ -135,6 +136,17 @@ impl<'a> Merge<'a> {
             queue.with(|queue| queue.load_page(page));
         }
         Ok(Ok(()))
+    }
+
+    /// Whether the image at that location is whole. In a segment it is if its bytes are, whatever else is damaged there.
+    fn is_whole(&self, location: ImageLocation) -> Result<bool> {
+        if location.form() == Form::Page {
+            return Ok(self.images.is_whole(location));
+        }
+        match self.page_files.image(location).and_then(|image| image.read()) {
+            Err(error) if error.is_damage() => Ok(false),
+            read => read.map(|_| true),
+        }
     }
 
     /// Records the messages of a page with a damaged image. They are searched for when all entries are known.
@@ -157,9 +169,7 @@ impl<'a> Merge<'a> {
     }
 
     pub(super) fn read(&self, queue: u64, found: &FoundImage) -> Result<Content> {
-        let image = self.page_files.image(found.location)?;
-        let content = Content::read_image(&self.budget, queue, found.first, &image.read()?);
-        content.map_err(|reason| image.damage(&reason).into())
+        content_of(&self.page_files.image(found.location)?, &self.budget, queue, found.first)
     }
 
     /// Makes sure that a queue exists, under any known name, unless it is known to be deleted; returns whether it
@@ -262,7 +272,10 @@ impl<'a> Merge<'a> {
             let limit = self.facts.first_post.get(&queue).copied().unwrap_or(u64::MAX);
             let missing = &self.missing;
             let is_known = move |first: u64| known.contains(&first) || missing.contains_key(&(queue, first));
-            let wanted = move |one: &FoundImage| one.first < limit && !is_known(one.first);
+            // A segment has every large message that was posted in it.
+            let facts = &self.facts;
+            let is_gone = move |one: &FoundImage| one.first == one.last && facts.is_removed(queue, one.first);
+            let wanted = move |one: &FoundImage| one.first < limit && !is_known(one.first) && !is_gone(one);
             let newest = self.images.newest(queue).into_iter().filter(wanted);
             newest.map(move |one| (queue, one)).collect::<Vec<_>>()
         };
@@ -444,7 +457,7 @@ fn for_each_added(entry: &JournalEntry<'_>, budget: &Arc<Budget>, bring: &mut Br
         (first..=u64::MAX).zip(added).try_for_each(|(sequence, message)| bring(queue, sequence, &message))
     };
     match &entry.op {
-        Op::Post { queue, first, client, messages } => posted(*queue, *first, *client, messages),
+        Op::Post { queue, first, client, messages, .. } => posted(*queue, *first, *client, messages),
         Op::Batch(steps) | Op::Bookmark(Bookmarked { steps, .. }) => steps.iter().try_for_each(|step| match step {
             Step::Post { queue, first, client, messages } => posted(*queue, *first, *client, messages),
             Step::Renew { .. } | Step::Release { .. } | Step::Delete { .. } => Ok(()),
