@@ -138,9 +138,11 @@ fn batch(engine: &Engine, i: usize, claim: Option<&Told>) -> Result<Vec<BatchSte
     let delete =
         |messages, claim| BatchStep::Delete { project: project.clone(), queue: queue.clone(), messages, claim };
     steps.push(delete(waiting.items.iter().map(Message::id).collect(), None));
-    if let Some((_, _, id)) = claim
-        && let Ok(claim) = engine.claims().get(&project, &queue, id)
-    {
+    let held = claim.map_or(Ok(None), |(_, _, id)| match engine.claims().get(&project, &queue, id) {
+        Err(error) if error.is_not_found() => Ok(None),
+        held => held.map(|claim| Some((id, claim))),
+    })?;
+    if let Some((id, claim)) = held {
         let (ttl, grace) = (Duration::from_secs(500), Duration::ZERO);
         steps.push(BatchStep::Renew { project: project.clone(), queue: queue.clone(), claim: *id, ttl, grace });
         steps.push(delete(claim.messages().iter().map(Message::id).collect(), Some(*id)));

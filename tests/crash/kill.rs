@@ -131,7 +131,9 @@ fn pick(claims: &mut Vec<(usize, zaqar_sled::Claim)>, random: &mut Random) -> Op
 /// A short-lived message may expire at any time, so the books accept its absence.
 fn new_message(name: &str, short: bool, random: &mut Random) -> NewMessage {
     let mut body = format!("{name} {}", if short { "short" } else { "long" }).into_bytes();
-    body.resize(body.len() + random.below(400) as usize, b' ');
+    // Every eighth is a page of its own.
+    let more = if random.one_in(8) { 17 << 10 } else { random.below(400) as usize };
+    body.resize(body.len() + more, b' ');
     let ttl = match short {
         true => Duration::from_millis(random.below(30)).into(),
         false if random.one_in(2) => Ttl::Forever,

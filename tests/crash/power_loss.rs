@@ -61,8 +61,11 @@ impl<const MEMORY: u64> Scene for Calls<MEMORY> {
                 engine.queues().create(&project, &queue, &metadata(&mut random))?
             }
             5..=17 => {
-                let batch: Vec<_> =
-                    (0..=random.below(5)).map(|n| new_message(&format!("{i}-{n}"), &mut random)).collect();
+                // Every eighth is one message that is a page of its own.
+                let batch: Vec<_> = match random.below(8) {
+                    0 => vec![sized_message(&format!("{i}-0"), LARGE + random.below(3_000) as usize, &mut random)],
+                    _ => (0..=random.below(5)).map(|n| new_message(&format!("{i}-{n}"), &mut random)).collect(),
+                };
                 let ids = engine.messages().post(&project, &queue, CLIENT, &batch)?;
                 for id in ids {
                     assert!(world.told.shown.insert(id), "{id} was given out twice");
@@ -197,9 +200,14 @@ fn commit(engine: &Engine, told: &mut Known, random: &mut Random, i: usize) -> R
             steps.push(BatchStep::Post { project, queue, client: CLIENT, messages });
         }
     }
-    if let Some((project, queue, claim)) = told.pick_claim(random)
-        && let Ok(held) = engine.claims().get(&project, &queue, &claim)
-    {
+    let picked = told.pick_claim(random);
+    let held = picked.as_ref().map(|(project, queue, claim)| engine.claims().get(project, queue, claim));
+    // A cut is no claim that has ended.
+    let held = held.map_or(Ok(None), |held| match held {
+        Err(error) if error.is_not_found() => Ok(None),
+        held => held.map(Some),
+    })?;
+    if let (Some((project, queue, claim)), Some(held)) = (picked, held) {
         let messages = held.messages().iter().skip(random.below(2) as usize).map(zaqar_sled::Message::id).collect();
         steps.push(BatchStep::Delete { project: project.clone(), queue: queue.clone(), messages, claim: Some(claim) });
         let (ttl, grace) = (seconds(5 + random.below(90)), seconds(random.below(30)));
@@ -238,6 +246,10 @@ fn new_message(name: &str, random: &mut Random) -> NewMessage {
         1 | 2 => 3_000,
         _ => 10 + random.below(200) as usize,
     };
+    sized_message(name, bytes, random)
+}
+
+fn sized_message(name: &str, bytes: usize, random: &mut Random) -> NewMessage {
     let delay = if random.one_in(5) { seconds(1 + random.below(15)) } else { Duration::ZERO };
     let ttl = match random.below(12) {
         0..=3 => seconds(1 + random.below(60)).into(),
@@ -246,6 +258,9 @@ fn new_message(name: &str, random: &mut Random) -> NewMessage {
     };
     message(name, bytes).ttl(ttl).delay(delay)
 }
+
+/// More than the messages of one page have together.
+const LARGE: usize = 17 << 10;
 
 fn place(n: u64) -> (Project, QueueName) {
     let project = if n == 2 { Project::named("p").unwrap() } else { Project::none() };

@@ -128,7 +128,9 @@ struct Answers {
 }
 
 fn body(number: u64) -> Vec<u8> {
-    let mut bytes = vec![u8::try_from(number % 251).unwrap(); 200 + usize::try_from(number * 37 % 500).unwrap()];
+    // Every eighth is a page of its own.
+    let size = if number.is_multiple_of(8) { 17 << 10 } else { 200 + number * 37 % 500 };
+    let mut bytes = vec![u8::try_from(number % 251).unwrap(); usize::try_from(size).unwrap()];
     bytes[..8].copy_from_slice(&number.to_le_bytes());
     bytes
 }

@@ -24,6 +24,7 @@ mod archives;
 mod claim_wait;
 mod closing;
 mod group_commit;
+mod large;
 mod pooled;
 mod program;
 mod quotas;

@@ -4,7 +4,7 @@
 //! | Variable | Meaning | Unless set |
 //! |---|---|---|
 //! | `ZAQAR_SEED` | the seed of random choices; a failing test prints it | 1; `bounded mixes`: 1 to 4; `archive`: 1; `crash` at each operation: 1 to 3; `full_disk`, `export`: 0; `differential`, `histories`, `work`: another at each run |
-//! | `ZAQAR_ROUNDS` | rounds of a campaign | `crash power_loss`: 80, `pooled`: 100; `faulty_disk`: 60; `full_disk`: 24, mounted 6; `growth`: 10 000; `lifecycle`: 40, a quarter of them on a real disk; `archive`: 6 |
+//! | `ZAQAR_ROUNDS` | rounds of a campaign | `crash power_loss`: 80, `pooled`: 100; `faulty_disk`: 60; `full_disk`: 24, mounted 6; `growth`: 10 000; `lifecycle`: 40, a quarter of them on a real disk; `archive`: 6; `large`: 400 |
 //! | `ZAQAR_KILLS` | killed processes | `crash kill`: 200, `pooled`: 25; `work`: 12 |
 //! | `ZAQAR_POWER` | `all`: a power cut at every disk operation | at sampled ones |
 //! | `ZAQAR_FAULTS` | `all`: every disk call fails in a run of its own | sampled ones |
