@@ -315,6 +315,53 @@ fn mix(cut: Option<u64>) {
 }
 
 #[test]
+fn a_closed_store_keeps_no_segments_to_be_used_again() {
+    for (way, queue_memory) in [("trees", 1 << 20), ("an archive", 0)] {
+        let disk = SimulatedDisk::new();
+        let config = config(disk.clone()).background(true).queue_memory(queue_memory).segment_size(64 << 10);
+        let engine = config.open(ROOT).unwrap();
+        let queue = jobs(&engine);
+        engine.queue(Project::none(), "idle").unwrap().create(zaqar_sled::Metadata::new()).unwrap();
+        for number in 0..120 {
+            post(&queue, number, 3 * KIB);
+        }
+        engine.snapshot().unwrap();
+        let segments = || disk.list(&Path::new(ROOT).join("journal")).unwrap().len();
+        assert!(segments() > 4, "{way}: {:?}", disk.list_all());
+        drop(queue);
+        engine.close().unwrap();
+        assert!(segments() <= 2, "{way}: {:?}", disk.list_all());
+    }
+}
+
+/// Evicted pages are not synced. If salvage makes one the only copy, it has to sync it.
+#[test]
+fn what_a_salvage_has_taken_from_page_files_survives_a_power_cut() {
+    let disk = SimulatedDisk::new();
+    let engine = config(disk.clone()).memory(32 << 10).open(ROOT).unwrap();
+    let queue = jobs(&engine);
+    for number in 0..60 {
+        post(&queue, number, 3 * KIB);
+    }
+    assert!(engine.status().cold_pages() > 5, "{:?}", engine.status());
+    // The next frame proves that those before it were synced.
+    let synced = engine.with_durability(Durability::Sync).queue(Project::none(), "jobs").unwrap();
+    (60..62).for_each(|number| post(&synced, number, 3 * KIB));
+    drop((queue, synced));
+    let disk = end(&disk, engine, "killed");
+    let journal = disk.list(&Path::new(ROOT).join("journal")).unwrap();
+    // In the frames of all messages of the first page, which is in a page file too.
+    for offset in (2_000..17_000).step_by(3_000) {
+        disk.corrupt(Path::new(ROOT).join("journal").join(&journal[0]), offset, 1).unwrap();
+    }
+    let engine = config(disk.clone()).salvage(true).open(ROOT).unwrap();
+    let expected: Vec<Vec<u8>> = (0..62).map(|number| body(number, 3 * KIB)).collect();
+    assert_eq!(bodies(&engine), expected);
+    drop(engine);
+    assert_eq!(bodies(&open(&disk.power_loss(Keep::Nothing))), expected);
+}
+
+#[test]
 fn a_disk_without_second_names_writes_the_pages() {
     let disk = SimulatedDisk::new();
     let engine = open(&disk);

@@ -25,6 +25,8 @@ impl Store {
         if self.close_unchanged(time)? {
             return Ok(());
         }
+        // Nothing will use them again.
+        self.journal.release_pool();
         // If there is no space for a new segment, the next opening takes longer.
         let _ = self.journal.turn_over();
         let recorded = self.record(Growth::Frees, time, &Op::Time, &mut []);

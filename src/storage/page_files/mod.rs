@@ -528,6 +528,24 @@ mod tests {
     }
 
     #[test]
+    fn a_sync_waits_for_one_that_is_under_way() {
+        let disk = SimulatedDisk::new();
+        let page_files = page_files(&disk);
+        let _image = write(&page_files, b"body");
+        let gate = disk.hold(crate::disk::Calls::of([Operation::Sync]).under("/store/heap"));
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| page_files.sync());
+            assert!(gate.wait_for(1, std::time::Duration::from_secs(20)));
+            let second = scope.spawn(|| page_files.sync());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            assert!(!second.is_finished(), "what the other thread syncs is not durable yet");
+            gate.open();
+            first.join().unwrap().unwrap();
+            second.join().unwrap().unwrap();
+        });
+    }
+
+    #[test]
     fn an_image_for_which_a_full_disk_has_no_space_leaves_nothing() {
         let disk = SimulatedDisk::new();
         let page_files = page_files(&disk);
