@@ -8,24 +8,20 @@ mod waits;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use zaqar_sled::{
-    ClaimOptions, ClientId, Config, Durability, Engine, Error, ExtendedDriver, MessageId, Metadata, NewMessage,
-    NewPool, PoolName, Project, ProjectQuota, ProjectUsage, Queue, QueueSettings, Result, SimulatedDisk,
+    ClaimOptions, ClientId, Config, Durability, Engine, Error, ExtendedDriver, Metadata, NewMessage, NewPool, PoolName,
+    Project, ProjectQuota, ProjectUsage, Queue, QueueSettings, SimulatedDisk,
 };
 
-use waits::{LONG, Quick, engine, joined, waiting};
+use waits::{LONG, Quick, assert_posted, engine, joined, of, poster};
 
 const ONE: Duration = Duration::from_secs(1);
 
 fn shop() -> Project {
     Project::named("shop").unwrap()
-}
-
-fn of(body: &str) -> [NewMessage; 1] {
-    [NewMessage::new(body)]
 }
 
 fn created(engine: &Engine, name: &str) -> Queue {
@@ -191,17 +187,6 @@ fn full(engine: &Engine) -> (Queue, Queue) {
     limit(engine, of_messages(2));
     other.post(ClientId::random(), &vec![NewMessage::new("first"); 2]).unwrap();
     (jobs, other)
-}
-
-/// A post that waits by the time this returns.
-fn poster(engine: &Engine, queue: &Queue, timeout: Duration) -> JoinHandle<Result<Vec<MessageId>>> {
-    let queue = queue.clone();
-    waiting(engine, move || queue.post_wait(ClientId::random(), &of("late"), timeout))
-}
-
-fn assert_posted(queue: &Queue, poster: JoinHandle<Result<Vec<MessageId>>>) {
-    let ids = joined(poster).unwrap();
-    assert_eq!(queue.get(&ids[0]).unwrap().body().as_bytes(), b"late");
 }
 
 #[test]

@@ -7,21 +7,17 @@
 mod waits;
 
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
 use std::time::Duration;
 
 use zaqar_sled::{
-    CancelToken, ClaimOptions, ClientId, Config, Engine, Error, MessageId, NewMessage, NewPool, PoolName, Project,
-    Queue, QueueSettings, Result, SimulatedDisk,
+    CancelToken, ClaimOptions, ClientId, Config, Engine, Error, NewMessage, NewPool, PoolName, Project, Queue,
+    QueueSettings, SimulatedDisk,
 };
 
-use waits::{LONG, Quick, engine, joined, waiting};
+use waits::{LONG, Quick, assert_posted, engine, joined, of, poster, waiting};
 
 const ONE: Duration = Duration::from_secs(1);
-
-fn of(body: &str) -> [NewMessage; 1] {
-    [NewMessage::new(body)]
-}
 
 /// A queue for so many messages, full of them.
 fn full(engine: &Engine, messages: u64) -> Queue {
@@ -29,17 +25,6 @@ fn full(engine: &Engine, messages: u64) -> Queue {
     queue.create(QueueSettings::new().max_messages(messages)).unwrap();
     (0..messages).for_each(|number| drop(queue.post(ClientId::random(), &of(&number.to_string())).unwrap()));
     queue
-}
-
-/// A post that waits by the time this returns.
-fn poster(engine: &Engine, queue: &Queue, timeout: Duration) -> JoinHandle<Result<Vec<MessageId>>> {
-    let queue = queue.clone();
-    waiting(engine, move || queue.post_wait(ClientId::random(), &of("late"), timeout))
-}
-
-fn assert_posted(queue: &Queue, poster: JoinHandle<Result<Vec<MessageId>>>) {
-    let ids = joined(poster).unwrap();
-    assert_eq!(queue.get(&ids[0]).unwrap().body().as_bytes(), b"late");
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use zaqar_sled::{
-    Claim, ClaimOptions, ClientId, Clock, Config, Engine, Error, ManualClock, Metadata, NewMessage, Project, Queue,
-    SimulatedDisk, Timestamp,
+    Claim, ClaimOptions, ClientId, Clock, Config, Engine, Error, ManualClock, MessageId, Metadata, NewMessage, Project,
+    Queue, SimulatedDisk, Timestamp,
 };
 
 pub(crate) const LONG: Duration = Duration::from_secs(1_000_000);
@@ -33,6 +33,21 @@ pub(crate) fn created(engine: &Engine, name: &str) -> Queue {
 
 pub(crate) fn post(queue: &Queue, body: &str) {
     queue.post(ClientId::random(), &[NewMessage::new(body)]).unwrap();
+}
+
+pub(crate) fn of(body: &str) -> [NewMessage; 1] {
+    [NewMessage::new(body)]
+}
+
+/// A post that waits by the time this returns.
+pub(crate) fn poster(engine: &Engine, queue: &Queue, timeout: Duration) -> JoinHandle<Result<Vec<MessageId>, Error>> {
+    let queue = queue.clone();
+    waiting(engine, move || queue.post_wait(ClientId::random(), &of("late"), timeout))
+}
+
+pub(crate) fn assert_posted(queue: &Queue, poster: JoinHandle<Result<Vec<MessageId>, Error>>) {
+    let ids = joined(poster).unwrap();
+    assert_eq!(queue.get(&ids[0]).unwrap().body().as_bytes(), b"late");
 }
 
 pub(crate) fn options() -> ClaimOptions {
