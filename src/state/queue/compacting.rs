@@ -37,12 +37,14 @@ mod tests {
     use std::sync::Arc;
 
     use crate::disk::SimulatedDisk;
-    use crate::model::{ClaimOptions, ClientId, MessageListOptions, Metadata, NewMessage, Project};
-    use crate::{Config, DataDriver};
+    use crate::model::{ClaimOptions, ClientId, MessageListOptions, Metadata, NewMessage, Project, Timestamp};
+    use crate::{Config, DataDriver, ManualClock};
 
     #[test]
     fn dead_messages_leave_pages_of_few_large_messages_too() {
-        let config = Config::new().disk(Arc::new(SimulatedDisk::new())).background(false);
+        // A message shows when it was read, so time stands still.
+        let clock = Arc::new(ManualClock::new(Timestamp::from_millis(1_000_000)));
+        let config = Config::new().disk(Arc::new(SimulatedDisk::new())).clock(clock).background(false);
         let engine = config.open("/store").unwrap();
         let queue = engine.queue(Project::none(), "jobs").unwrap();
         queue.create(Metadata::new()).unwrap();
